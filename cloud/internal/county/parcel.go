@@ -1,0 +1,86 @@
+package county
+
+import (
+	"time"
+
+	"yizhan/devices/telemetry"
+)
+
+// Stage is where a parcel is in its life.
+type Stage string
+
+// The stages (requirements section 5).
+const (
+	Created        Stage = "created"
+	AtWarehouse    Stage = "at_warehouse"
+	Sorted         Stage = "sorted"
+	Loaded         Stage = "loaded"
+	InTransit      Stage = "in_transit"
+	AtOutlet       Stage = "at_outlet"
+	InLocker       Stage = "in_locker"
+	OutForDelivery Stage = "out_for_delivery"
+	PickedUp       Stage = "picked_up"
+	SignedFor      Stage = "signed_for"
+	Completed      Stage = "completed"
+	Returned       Stage = "returned"
+	LostClosed     Stage = "lost_closed"
+)
+
+// Waybill is what a carrier announces: the parcel, its tag, and where it goes.
+type Waybill struct {
+	Waybill  string `json:"waybill"`            // 6 to 32 of A-Z, 0-9 and '-'
+	EPC      string `json:"epc,omitempty"`      // pure identity URI or hex of its tag, where it has one
+	Site     string `json:"site"`               // the outlet it goes to
+	Locker   string `json:"locker,omitempty"`   // the locker there, where one is chosen
+	Handling string `json:"handling,omitempty"` // ambient, chilled, frozen, fragile
+}
+
+// Parcel is a waybill with what the evidence says of it.
+type Parcel struct {
+	Waybill
+	Stage    Stage     `json:"stage"`
+	Since    time.Time `json:"since"`              // when it came to this stage
+	Place    string    `json:"place,omitempty"`    // site/wh, vehicle/v03, locker/lk-qingshi
+	Cell     int       `json:"cell,omitempty"`     // in that locker
+	Inferred bool      `json:"inferred,omitempty"` // by its container, not seen itself
+	Version  int64     `json:"version"`
+}
+
+// Evidence is one row of a parcel's timeline, as a device or person told it.
+type Evidence struct {
+	ID      string            `json:"id"` // stable: the identity of the record it comes from
+	At      time.Time         `json:"at"`
+	TQ      telemetry.Quality `json:"tq"`
+	Step    string            `json:"step"`              // created, arrived, departed, passed_in, passed_out, aboard, off, left_site, reached_site, scanned, deposited, collected
+	Stage   Stage             `json:"stage,omitempty"`   // the stage it led to; empty when it led to none
+	Place   string            `json:"place,omitempty"`   // site/wh, vehicle/v03, locker/lk-qingshi
+	Cell    int               `json:"cell,omitempty"`    //
+	Device  string            `json:"device,omitempty"`  // gateway/device
+	Antenna int               `json:"antenna,omitempty"` //
+	Reads   int               `json:"reads,omitempty"`   //
+	RSSIDBm *float64          `json:"rssi_dbm,omitempty"`
+	Via     string            `json:"via,omitempty"` // the container whose tag was seen
+}
+
+// Timeline is a parcel with its evidence in the total order.
+type Timeline struct {
+	Parcel
+	Evidence []Evidence `json:"evidence"`
+}
+
+// RawJSON is a JSON value kept as it came.
+type RawJSON []byte
+
+// MarshalJSON returns the bytes.
+func (r RawJSON) MarshalJSON() ([]byte, error) {
+	if len(r) == 0 {
+		return []byte("null"), nil
+	}
+	return r, nil
+}
+
+// UnmarshalJSON keeps the bytes.
+func (r *RawJSON) UnmarshalJSON(b []byte) error {
+	*r = append((*r)[:0], b...)
+	return nil
+}

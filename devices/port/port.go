@@ -1,0 +1,32 @@
+// Package port opens byte streams by address:
+//
+//	serial:/dev/ttyUSB0?baud=9600&parity=N&stop=1
+//	tcp:192.168.1.40:5084
+//
+// A Port is what drivers read and write; the address is what technicians write into the
+// config. See Port for the contract.
+package port
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Port is an open byte stream.
+//
+// Read returns at least one byte or an error, never (0, nil). After the read deadline it returns an
+// error for which errors.Is(err, os.ErrDeadlineExceeded) holds; the port stays usable. When the
+// other side is gone (unplugged, hung up) it returns io.EOF or another error. Close unblocks a
+// Read in another goroutine, which then returns an error for which errors.Is(err,
+// os.ErrClosed) or net.ErrClosed holds.
+type Port interface {
+	io.ReadWriteCloser
+	// SetReadDeadline bounds later Reads; the zero time means no bound.
+	SetReadDeadline(t time.Time) error
+	// Flush throws away received bytes that nobody has read yet.
+	Flush() error
+}
+
+// Opener opens the port at an address. Its errors name the address.
+type Opener func(ctx context.Context, addr string) (Port, error)
