@@ -1,0 +1,64 @@
+# Yizhan (驿站). `make help` lists the targets: the text after ## is the help.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+
+PORT  ?= 8080
+DATA  ?= data/demo
+SPEED ?= 10
+
+export CGO_ENABLED ?= 0
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+BUILD   := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+DIST    := cloud/internal/web/dist
+
+.PHONY: help run build test arm size lint fuzz e2e ui bench bench-ingest deps clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## the demo county at http://127.0.0.1:$(PORT) (PORT, DATA, SPEED)
+	bin/firmware-sim county -bin bin -data $(DATA) -port $(PORT) -speed $(SPEED)
+
+build: ui ## the three programs in bin/
+	@mkdir -p bin
+	$(BUILD) -o bin/ ./gateway ./cloud ./firmware-sim
+
+test: deps ui lint size ## everything that must hold; ends with go test's own lines
+	GOARCH=386 go test ./devices/... ./broker/... ./gateway/...
+	CGO_ENABLED=1 go test -race -timeout 20m ./...
+
+arm: ## the gateway for arm v6, v7 and arm64 in bin/
+	@mkdir -p bin
+	GOOS=linux GOARCH=arm GOARM=6 $(BUILD) -o bin/gateway-armv6 ./gateway
+	GOOS=linux GOARCH=arm GOARM=7 $(BUILD) -o bin/gateway-armv7 ./gateway
+	GOOS=linux GOARCH=arm64 $(BUILD) -o bin/gateway-arm64 ./gateway
+
+size: arm ## fails when a stripped gateway is over 14 MB
+	@for f in bin/gateway-arm*; do n=$$(stat -c %s $$f); printf '%s %d bytes\n' $$f $$n; \
+	  [ $$n -le 14000000 ] || { echo "$$f is over 14 MB"; exit 1; }; done
+
+lint: ui ## gofmt, vet, and the rules of the house
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not gofmt-ed: $$bad"; exit 1; }
+	go vet ./...
+
+fuzz: ## each parser for FUZZTIME (20s)
+	@configs/house/fuzz $(or $(FUZZTIME),20s)
+
+e2e: build deps ## the console in a real browser
+	go test -count 1 -run E2E ./cloud/...
+
+ui: $(DIST)/index.html ## the console, built from cloud/ui
+
+$(DIST)/index.html: $(shell git ls-files cloud/ui)
+	cd cloud/ui && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	@touch $@
+
+bench: ## benchmarks of the parsers, the spool and the broker
+	go test -run '^$$' -bench . -benchmem ./devices/... ./broker/... ./gateway/...
+
+deps: ## what the tests need, installed where it is missing
+	@.ci/deps
+
+clean: ## removes what was built, keeps data/
+	rm -rf bin cloud/ui/node_modules
