@@ -16,7 +16,7 @@ type Body interface {
 // fielded is how a body is read: one call a field, then one check of the whole.
 type fielded[T any] interface {
 	*T
-	set(key string, val []byte) error
+	set(key, val []byte) error
 	check() error
 }
 
@@ -35,7 +35,7 @@ func decode[T any, P fielded[T]](body []byte) (T, error) {
 		if string(val) == "null" {
 			return nil
 		}
-		if err := P(&v).set(string(key), val); err != nil {
+		if err := P(&v).set(key, val); err != nil {
 			if errors.Is(err, ErrInvalid) {
 				return err
 			}
@@ -87,6 +87,16 @@ func setTime(t *time.Time, val []byte) error {
 func within(field string, o Opt[float64], lo, hi float64) error {
 	if v, ok := o.Get(); ok && !(v >= lo && v <= hi) {
 		return invalid("body."+field, "%v is outside %v to %v", v, lo, hi)
+	}
+	return nil
+}
+
+// first returns the first error that isn't nil.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -148,8 +158,8 @@ func (p Position) AppendJSON(dst []byte) []byte {
 	return o.end()
 }
 
-func (p *Position) set(key string, val []byte) error {
-	switch key {
+func (p *Position) set(key, val []byte) error {
+	switch string(key) {
 	case "lat":
 		return setFloat(&p.Lat, val)
 	case "lon":
@@ -190,7 +200,7 @@ func (p *Position) check() error {
 			return err
 		}
 	}
-	return errors.Join(within("lat", p.Lat, -90, 90), within("lon", p.Lon, -180, 180),
+	return first(within("lat", p.Lat, -90, 90), within("lon", p.Lon, -180, 180),
 		within("speed_mps", p.SpeedMPS, 0, 1000), within("heading_deg", p.HeadingDeg, 0, 360))
 }
 
@@ -234,8 +244,8 @@ func (t Tag) AppendJSON(dst []byte) []byte {
 	return o.end()
 }
 
-func (t *Tag) set(key string, val []byte) error {
-	switch key {
+func (t *Tag) set(key, val []byte) error {
+	switch string(key) {
 	case "epc":
 		return setText(&t.EPC, val)
 	case "epc_hex":
@@ -302,8 +312,8 @@ func (c Climate) AppendJSON(dst []byte) []byte {
 	return o.end()
 }
 
-func (c *Climate) set(key string, val []byte) error {
-	switch key {
+func (c *Climate) set(key, val []byte) error {
+	switch string(key) {
 	case "probe":
 		return setText(&c.Probe, val)
 	case "temperature_c":
@@ -325,5 +335,5 @@ func (c *Climate) check() error {
 	if !c.TemperatureC.Known() && !c.HumidityPct.Known() && c.Quality != ClimateFault {
 		return invalid("body.temperature_c", "neither temperature nor humidity, and quality is not fault")
 	}
-	return errors.Join(within("temperature_c", c.TemperatureC, -273.15, 1000), within("humidity_pct", c.HumidityPct, 0, 100))
+	return first(within("temperature_c", c.TemperatureC, -273.15, 1000), within("humidity_pct", c.HumidityPct, 0, 100))
 }

@@ -17,8 +17,8 @@ func (d Door) AppendJSON(dst []byte) []byte {
 	return o.end()
 }
 
-func (d *Door) set(key string, val []byte) error {
-	switch key {
+func (d *Door) set(key, val []byte) error {
+	switch string(key) {
 	case "door":
 		return setText(&d.Door, val)
 	case "open":
@@ -66,8 +66,8 @@ func (l Locker) AppendJSON(dst []byte) []byte {
 	return o.end()
 }
 
-func (l *Locker) set(key string, val []byte) error {
-	switch key {
+func (l *Locker) set(key, val []byte) error {
+	switch string(key) {
 	case "cell":
 		return setInt(&l.Cell, val)
 	case "event":
@@ -102,8 +102,8 @@ func (w Weight) AppendJSON(dst []byte) []byte {
 	return o.end()
 }
 
-func (w *Weight) set(key string, val []byte) error {
-	switch key {
+func (w *Weight) set(key, val []byte) error {
+	switch string(key) {
 	case "weight_kg":
 		return setFloat(&w.WeightKg, val)
 	case "stable":
@@ -136,8 +136,8 @@ func (s Scan) AppendJSON(dst []byte) []byte {
 	return o.end()
 }
 
-func (s *Scan) set(key string, val []byte) error {
-	switch key {
+func (s *Scan) set(key, val []byte) error {
+	switch string(key) {
 	case "symbology":
 		return setText(&s.Symbology, val)
 	case "text":
@@ -183,8 +183,8 @@ func (a Alarm) AppendJSON(dst []byte) []byte {
 	return o.end()
 }
 
-func (a *Alarm) set(key string, val []byte) error {
-	switch key {
+func (a *Alarm) set(key, val []byte) error {
+	switch string(key) {
 	case "code":
 		return setText(&a.Code, val)
 	case "severity":
@@ -231,8 +231,8 @@ func (r Result) AppendJSON(dst []byte) []byte {
 	return o.end()
 }
 
-func (r *Result) set(key string, val []byte) error {
-	switch key {
+func (r *Result) set(key, val []byte) error {
+	switch string(key) {
 	case "command":
 		return setText(&r.Command, val)
 	case "outcome":
@@ -272,9 +272,9 @@ func (h Health) AppendJSON(dst []byte) []byte {
 	return o.end()
 }
 
-func (h *Health) set(key string, val []byte) error {
+func (h *Health) set(key, val []byte) error {
 	if v, err := number(val); err == nil {
-		*h = append(*h, Gauge{Name: key, Value: v})
+		*h = append(*h, Gauge{Name: string(key), Value: v})
 	}
 	return nil
 }

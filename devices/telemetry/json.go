@@ -140,17 +140,15 @@ func parseOne(obj []byte, device string, kind Kind) (Reading, error) {
 }
 
 func (r *Reading) set(key, val []byte, device string, kind Kind) (err error) {
-	field := string(key)
-	switch field {
+	switch string(key) {
 	case "device":
 		if r.Device, err = text(val); err == nil && device != "" && r.Device != device {
 			return invalid("device", "%.40q, but the topic says %q", r.Device, device)
 		}
 	case "kind":
-		var k string
-		k, err = text(val)
-		if r.Kind = Kind(k); err == nil && kind != "" && r.Kind != kind {
-			return invalid("kind", "%.40q, but the topic says %q", k, kind)
+		r.Kind, err = word(val, kindWords)
+		if err == nil && kind != "" && r.Kind != kind {
+			return invalid("kind", "%.40q, but the topic says %q", string(r.Kind), kind)
 		}
 	case "at":
 		var s string
@@ -161,9 +159,7 @@ func (r *Reading) set(key, val []byte, device string, kind Kind) (err error) {
 			r.At = r.At.UTC().Truncate(time.Millisecond)
 		}
 	case "tq":
-		var s string
-		s, err = text(val)
-		r.TQ = Quality(s)
+		r.TQ, err = word(val, qualityWords)
 	case "te_ms":
 		r.ErrMS, err = integer(val)
 	case "n":
@@ -180,9 +176,25 @@ func (r *Reading) set(key, val []byte, device string, kind Kind) (err error) {
 		r.Body = val
 	}
 	if err != nil {
-		return invalid(field, "%v", err)
+		return invalid(string(key), "%v", err)
 	}
 	return nil
+}
+
+var (
+	kindWords    = []Kind{KindPosition, KindTag, KindClimate, KindDoor, KindLocker, KindWeight, KindScan, KindAlarm, KindResult, KindHealth}
+	qualityWords = []Quality{GNSS, NTP, Cloud, RTC, Retro, Unknown}
+)
+
+// word is text for values that are nearly always one of a few known words: those cost nothing.
+func word[T ~string](val []byte, known []T) (T, error) {
+	for _, w := range known {
+		if len(val) == len(w)+2 && val[0] == '"' && string(val[1:len(val)-1]) == string(w) {
+			return w, nil
+		}
+	}
+	s, err := text(val)
+	return T(s), err
 }
 
 // appendString appends s as a JSON string. Bytes that are no UTF-8 become U+FFFD.
