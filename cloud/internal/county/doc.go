@@ -7,5 +7,8 @@
 // carries its own time, its age when it was served, and the quality of that time. Absent means
 // unknown.
 //
-// The package has no behaviour but JSON and small pure helpers, and imports the vocabulary only.
+// It also holds what the rooms hand to each other: a frame on its way from ingest to the store
+// (Arrival, Verdict, Refusal), and the Registry that a county folder describes.
+//
+// The package has no behaviour but JSON and small pure helpers, and imports the ground floor only.
 package county

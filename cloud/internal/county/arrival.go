@@ -1,0 +1,49 @@
+package county
+
+import (
+	"time"
+
+	"yizhan/broker/frame"
+	"yizhan/devices/telemetry"
+)
+
+// Arrival is one frame as it came in, verified and unpacked: what ingest hands to the store.
+type Arrival struct {
+	Frame    *frame.Frame
+	Raw      []byte    // the frame as sent; the archive keeps it
+	Received time.Time // by the cloud's clock
+	Sights   []Sight   // one a record, in the order of Frame.Records
+}
+
+// Sight is what one record tells.
+type Sight struct {
+	Reading telemetry.Reading // of a record of type reading, when Bad is empty
+	Bad     string            // why the record is no valid reading; empty when it is, or when it is of another type
+}
+
+// Verdict is what became of one Arrival.
+type Verdict struct {
+	Gateway  string
+	Epoch    frame.Epoch
+	Lane     telemetry.Lane
+	Ranges   []frame.Range // everything committed of that epoch and lane, merged
+	Fresh    int           // records that were new
+	Readings int           // of them readings
+	Fork     bool          // a known identity came with another hash: nothing of the frame was applied
+}
+
+// Refusal is input that was refused, on its way to quarantine.
+type Refusal struct {
+	Gateway  string
+	Source   string // ingest, or the device that the gateway named
+	Reason   string
+	Raw      []byte
+	Received time.Time
+}
+
+// Archived is a frame as the archive holds it. No counts up without gaps in commit order.
+type Archived struct {
+	No       int64
+	Received time.Time
+	Raw      []byte
+}

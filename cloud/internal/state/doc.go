@@ -1,0 +1,37 @@
+// Package state is the commit point: one Store over Postgres or SQLite that holds what the
+// county is now, the evidence it follows from, the ranges of records committed, and the archive
+// of the frames themselves.
+//
+// # Faces
+//
+//   - Open(ctx, url, Options) with url postgres://... or sqlite:FILE; Run prunes and makes partitions.
+//   - Seed takes the registry of a county folder, as often as one likes.
+//   - Commit takes verified frames, in one transaction: it locks the ranges rows in key order,
+//     drops records already covered, archives the frames, applies the readings, merges the ranges.
+//     Hello, Quarantine and Poison are its smaller sisters.
+//   - The read face of the API: Vehicles, Vehicle, Lockers, Locker, ColdBoxes, ColdBox, Gateways,
+//     Gateway, Devices, Device, Parcels, Timeline, PutWaybills, PutCommand, Command, Commands,
+//     GatewayClock, Counts.
+//   - The source of history: Frames, Cursor, SetCursor, Thing; and its table where no other store is set.
+//
+// # Rules of state
+//
+// Latest values go by measured time with an upper bound: a time more than 2 min after receipt
+// never becomes state. Undated readings are dated from their record (see dating). Parcel and cell
+// state is a pure fold over evidence in one total order (dated time, gateway, epoch, lane, seq),
+// recomputed under the object's lock whenever evidence arrives: late, doubled and reordered
+// evidence gives the same state. A reading told twice (same device and n; or, without n, same
+// device, kind, at and body) is one piece of evidence. The rules themselves are pure functions of
+// other rooms (Rules), handed in by the face.
+//
+// # SQL
+//
+// Keyed get, put and range, behind one small dialect layer: arrays through unnest on Postgres,
+// json_each on SQLite; times are Unix milliseconds, documents JSON. Migrations are goose's, under a session lock on Postgres.
+// SQLite: WAL, synchronous FULL, one writer connection. Postgres: correct with two ingest
+// workers; archive numbers are taken under a row lock, so that they count in commit order and a
+// reader of the archive never skips a late one.
+//
+// It does not: retry (its caller does; Transient tells when that helps), publish, or hold
+// anything in memory but the registry.
+package state
