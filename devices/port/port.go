@@ -1,10 +1,3 @@
-// Package port opens byte streams by address:
-//
-//	serial:/dev/ttyUSB0?baud=9600&parity=N&stop=1
-//	tcp:192.168.1.40:5084
-//
-// A Port is what drivers read and write; the address is what technicians write into the
-// config. See Port for the contract.
 package port
 
 import (
@@ -30,3 +23,24 @@ type Port interface {
 
 // Opener opens the port at an address. Its errors name the address.
 type Opener func(ctx context.Context, addr string) (Port, error)
+
+// Open is the Opener of real hardware.
+func Open(ctx context.Context, addr string) (Port, error) {
+	a, err := parse(addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if a.scheme == "tcp" {
+		return openTCP(ctx, a)
+	}
+	return openSerial(a)
+}
+
+// Check reports whether Open could make sense of an address, without opening it.
+func Check(addr string) error {
+	_, err := parse(addr)
+	return err
+}
