@@ -11,7 +11,8 @@ import (
 )
 
 // Print returns v, a struct as Decode fills it, as YAML: the effective configuration. Secrets that are set
-// stand as "(set)", and keys that are unset are left out.
+// stand as "(set)", and keys that are unset are left out. A Node, or a value with a method Node() Node, stands as
+// in its file.
 func Print(v any) string {
 	var p printer
 	p.structure(reflect.Indirect(reflect.ValueOf(v)), "")
@@ -37,7 +38,11 @@ func (p *printer) structure(v reflect.Value, indent string) {
 
 // value writes what follows a colon or a dash.
 func (p *printer) value(v reflect.Value, indent string) {
-	if n, ok := v.Interface().(Node); ok {
+	n, ok := v.Interface().(Node)
+	if holder, yes := v.Interface().(interface{ Node() Node }); yes {
+		n, ok = holder.Node(), true
+	}
+	if ok {
 		p.b.WriteString("\n" + shift(n.String(), indent+"  ") + "\n")
 		return
 	}

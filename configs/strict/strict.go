@@ -194,6 +194,15 @@ func (n Node) String() string {
 	return n.node.String()
 }
 
+// Keys returns the keys of a mapping in the file's order; none when n is no mapping.
+func (n Node) Keys() []string {
+	var keys []string
+	for _, kv := range n.entries() {
+		keys = append(keys, keyText(kv.Key))
+	}
+	return keys
+}
+
 // Errorf makes an error about the node itself.
 func (n Node) Errorf(format string, args ...any) error { return n.errorf(format, args...) }
 
