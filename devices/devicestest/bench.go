@@ -29,7 +29,8 @@ type bench struct {
 	n       int           // readings emitted
 	emitted chan struct{} // closed at the first reading
 	plugged []func()      // unplug each device that is connected
-	wg      sync.WaitGroup
+	running []*run
+	devices sync.WaitGroup
 }
 
 func newBench(t *testing.T, l limits, newDriver func(port.Opener) devices.Driver, device Device) *bench {
@@ -46,7 +47,7 @@ func (b *bench) plug(conn Conn) {
 	b.mu.Lock()
 	b.plugged = append(b.plugged, hangUp)
 	b.mu.Unlock()
-	b.wg.Go(func() {
+	b.devices.Go(func() {
 		defer hangUp()
 		b.device(ctx, conn)
 	})
@@ -93,10 +94,16 @@ func (b *bench) unplug() {
 	for _, hangUp := range all {
 		hangUp()
 	}
-	b.wg.Wait()
+	b.devices.Wait()
 }
 
-func (b *bench) close() { b.unplug() }
+// close ends everything, so that a failed check leaves nothing behind.
+func (b *bench) close() {
+	for _, r := range b.running {
+		r.cancel()
+	}
+	b.unplug()
+}
 
 // collect is the emit of a healthy spool.
 func (b *bench) collect(ctx context.Context, rs ...telemetry.Reading) error {
@@ -143,11 +150,12 @@ type run struct {
 func (b *bench) start(emit devices.Emit) *run {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{cancel: cancel, done: make(chan struct{})}
-	b.wg.Go(func() {
+	b.running = append(b.running, r)
+	go func() {
 		defer close(r.done)
 		defer cancel()
 		r.err = b.driver.Run(ctx, emit)
-	})
+	}()
 	b.look()
 	return r
 }
