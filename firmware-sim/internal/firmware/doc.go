@@ -1,0 +1,21 @@
+// Package firmware is simulated device firmware: the other side of every wire that the gateway
+// reads. Each device is written from its standard, not from the gateway's driver, so that a
+// misreading of the standard shows as a story that fails.
+//
+//	GPS       NMEA 0183 at 1 Hz: RMC, VTG, GGA, GSA with talker GN, on a Line
+//	Reader    LLRP 1.0.1 reader, TCP server for one client (EPCglobal LLRP 1.0.1, sections 16 and 18)
+//	Cabinet   RS-485 lock boards of the family "8A/80 XOR", 300 ms relay pulse, on a Line
+//	Climate   XY-MD02 temperature and humidity unit, Modbus RTU function codes 3 and 4, on a Line
+//	Handheld  a courier's scanner: an MQTT 3.1.1 client that keeps what wasn't acknowledged
+//	Replay    a recorded device log, played onto a Line
+//
+// A Line is one end of a serial cable (a pty). Like a UART it loses bytes that nobody reads and
+// it survives its reader: the gateway may die and open it again.
+//
+// Promises: a device answers garbage the way the hardware does, with silence; nothing here knows
+// a store, the cloud or the gateway; a Handheld counts a publish as safe only when the four
+// bytes of its PUBACK came back.
+//
+// It does not simulate radio or relay physics beyond what the protocols can show. Faults (jammed
+// doors, silence, noise) are set by methods, so that a story can ask for them.
+package firmware
