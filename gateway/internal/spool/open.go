@@ -1,0 +1,348 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"yizhan/broker/frame"
+	"yizhan/devices/telemetry"
+)
+
+const (
+	lockName    = "lock"
+	damagedEnd  = ".damaged"
+	keptDamaged = 4 // set-aside files kept for somebody to look at
+)
+
+// Open opens the spool in dir, made when it isn't there, and starts a new epoch. It repairs what a
+// crash left and reports what is lost. It fails only when the folder can't be made, read or locked, or opt is wrong.
+func Open(fsys FS, dir string, opt Options) (*Spool, error) {
+	if err := opt.defaults(); err != nil {
+		return nil, err
+	}
+	if err := fsys.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	s := &Spool{
+		fs: fsys, dir: dir, opt: opt, log: opt.Logger,
+		wake: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		lanes: map[laneKey]*laneState{}, next: [4]uint64{1, 1, 1, 1},
+		counters: map[string]uint64{},
+	}
+	var err error
+	if s.lock, err = fsys.Lock(s.path(lockName)); err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	if err := s.open(); err != nil {
+		s.lock.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Spool) open() error {
+	names, err := s.fs.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	s.loadCursor()
+	r := recovery{Spool: s}
+	r.load(names)
+	r.settleEnds()
+	r.reportGaps()
+	r.dropEmpty()
+	prev, ends := s.lastEpoch()
+	if err := s.newEpoch(); err != nil {
+		return err
+	}
+	for i := range r.reports {
+		s.say(r.reports[i].lane, frame.TypeTombstone, r.reports[i].Tombstone)
+	}
+	s.own = append(s.openings(prev, ends), s.own...)
+	s.account()
+	s.log.Info("spool open", "epoch", s.epoch.String(), "bytes", s.used, "n", len(s.segs))
+	return nil
+}
+
+// newEpoch draws the epoch of this opening.
+func (s *Spool) newEpoch() error {
+	for {
+		var b [8]byte
+		if _, err := s.opt.Rand.Read(b[:]); err != nil {
+			return fmt.Errorf("spool: random source: %w", err)
+		}
+		if e := frame.Epoch(binary.BigEndian.Uint64(b[:])); e != 0 && !s.knows(e) {
+			s.epoch = e
+			return nil
+		}
+	}
+}
+
+// openings are the first records of the epoch, one a lane.
+func (s *Spool) openings(prev frame.Epoch, ends []frame.LaneEnd) []own {
+	rest := s.own
+	s.own = nil
+	for _, lane := range telemetry.Lanes {
+		s.say(lane, frame.TypeOpening, frame.Opening{Prev: prev, Ends: ends})
+	}
+	first := s.own
+	s.own = rest
+	return first
+}
+
+// lastEpoch returns the newest epoch that has a record, and its last durable seqs.
+func (s *Spool) lastEpoch() (prev frame.Epoch, ends []frame.LaneEnd) {
+	for _, g := range s.segs {
+		prev = g.epoch
+	}
+	ends = []frame.LaneEnd{}
+	for _, lane := range telemetry.Lanes {
+		var last uint64
+		log, slot := place(lane)
+		for _, g := range s.segs {
+			if g.epoch == prev && g.log == log {
+				last = max(last, g.next[slot]-1)
+			}
+		}
+		if st := s.lanes[laneKey{prev, lane}]; st != nil && len(st.gone) > 0 { // its last segment may be gone
+			last = max(last, st.gone[len(st.gone)-1].To)
+		}
+		if prev != 0 {
+			ends = append(ends, frame.LaneEnd{Lane: lane, Last: last})
+		}
+	}
+	return prev, ends
+}
+
+// recovery is the state of one opening.
+type recovery struct {
+	*Spool
+	aside   []*segment // log and num of what was set aside
+	reports []report
+}
+
+// report is a loss to be told in a lane.
+type report struct {
+	lane telemetry.Lane
+	frame.Tombstone
+}
+
+// load finds the segments and sets aside what is none.
+func (r *recovery) load(names []string) {
+	var damaged []string
+	for _, name := range names {
+		base, was := strings.CutSuffix(name, damagedEnd)
+		log, num, ok := parseSegmentName(base)
+		if !ok {
+			continue
+		}
+		r.lastNum = max(r.lastNum, num)
+		if was {
+			damaged = append(damaged, name)
+			continue
+		}
+		g, keep := r.loadSegment(log, num)
+		switch {
+		case g != nil:
+			r.segs = append(r.segs, g)
+		case keep:
+			r.aside = append(r.aside, &segment{log: log, num: num})
+			r.counters["set_aside"]++
+			r.log.Error("segment set aside", "path", name)
+			if err := r.fs.Rename(r.path(name), r.path(name+damagedEnd)); err != nil {
+				r.log.Warn("segment not renamed", "err", err, "path", name)
+			}
+			damaged = append(damaged, name+damagedEnd)
+		default:
+			_ = r.fs.Remove(r.path(name))
+		}
+	}
+	byNum := func(a, b *segment) int {
+		if a.num < b.num {
+			return -1
+		}
+		return 1
+	}
+	slices.SortFunc(r.segs, byNum)
+	slices.SortFunc(r.aside, byNum)
+	slices.Sort(damaged)
+	for len(damaged) > keptDamaged {
+		_ = r.fs.Remove(r.path(damaged[0]))
+		damaged = damaged[1:]
+	}
+}
+
+// loadSegment reads what a segment says of itself: its footer, else its header. When it says nothing
+// keep tells whether it may have held records.
+func (r *recovery) loadSegment(log int, num uint64) (g *segment, keep bool) {
+	f, err := r.fs.Open(r.path(segmentName(log, num)))
+	if err != nil {
+		return nil, !errors.Is(err, fs.ErrNotExist)
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, true
+	}
+	b := make([]byte, footerSize)
+	if size >= headerSize+footerSize {
+		fill(f, b, size-footerSize)
+		if ft, ok := decodeFooter(b); ok && ft.log == log && ft.num == num && ft.end == size-footerSize {
+			return &segment{
+				log: log, num: num, epoch: ft.epoch, seed: ft.seed(), first: ft.first, next: ft.next,
+				end: ft.end, size: size, sealed: true,
+			}, false
+		}
+	}
+	if size < headerSize {
+		return nil, false
+	}
+	fill(f, b[:headerSize], 0)
+	h, ok := decodeHeader(b[:headerSize])
+	if !ok || h.log != log || h.num != num {
+		return nil, size > headerSize
+	}
+	return &segment{log: log, num: num, epoch: h.epoch, seed: h.seed(), first: h.first, next: h.first, end: headerSize, size: size}, false
+}
+
+// settleEnds finds where the segments without a footer end, cuts them there and seals them.
+func (r *recovery) settleEnds() {
+	for i, g := range r.segs {
+		if g.sealed {
+			continue
+		}
+		if err := r.settleEnd(g, r.behind(i)); err != nil {
+			r.log.Warn("segment not sealed", "err", err, "path", segmentName(g.log, g.num))
+		}
+	}
+}
+
+// behind returns the next segment of the same log and epoch.
+func (r *recovery) behind(i int) *segment {
+	for _, g := range r.segs[i+1:] {
+		if g.log == r.segs[i].log {
+			if g.epoch == r.segs[i].epoch {
+				return g
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+func (r *recovery) settleEnd(g, behind *segment) error {
+	f, err := r.fs.Open(r.path(segmentName(g.log, g.num)))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var b [headerSize]byte
+	fill(f, b[:], 0)
+	h, ok := decodeHeader(b[:])
+	if !ok {
+		return errRecord
+	}
+	t := scan(f, &h, g.size)
+	for slot := range t.next {
+		if behind != nil {
+			t.next[slot] = min(t.next[slot], max(behind.first[slot], g.first[slot]))
+		}
+		g.next[slot] = t.next[slot]
+		for _, lost := range t.lost[slot] {
+			lost.To = min(lost.To, g.next[slot]-1)
+			r.lose(g, slot, lost)
+		}
+	}
+	g.end = t.end
+	if cut := g.size - t.end; cut > 0 {
+		r.counters["torn_bytes"] += uint64(cut)
+	}
+	g.size = t.end
+	if t.end == headerSize {
+		return nil // goes as a whole
+	}
+	ft := footer{header: h, next: g.next, end: g.end}
+	if err := f.Truncate(t.end); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(ft.encode(), t.end); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	g.sealed, g.size = true, t.end+footerSize
+	return nil
+}
+
+// lose notes seqs of a segment's lane as lost and has them reported, when they had to be kept.
+func (r *recovery) lose(g *segment, slot int, lost frame.Range) {
+	lane := logLanes[g.log][slot]
+	if t, ok := r.markLost(laneKey{g.epoch, lane}, lost); ok {
+		r.reports = append(r.reports, report{lane, t})
+	}
+}
+
+// markLost notes seqs as lost and returns the tombstone that says so; ok is false when all of them
+// need not be kept anyway. mu is held, or the spool isn't open yet.
+func (s *Spool) markLost(k laneKey, lost frame.Range) (t frame.Tombstone, ok bool) {
+	if lost.From > lost.To {
+		return t, false
+	}
+	st := s.lane(k)
+	miss := st.gone.missing(lost)
+	if len(miss) == 0 {
+		return t, false
+	}
+	st.gone = st.gone.add(lost)
+	s.dirty = true
+	s.counters["damaged"] += count(miss)
+	s.log.Error("records lost to damage", "epoch", k.epoch.String(), "lane", k.lane.String(), "n", count(miss))
+	return frame.Tombstone{Epoch: k.epoch, Ranges: miss, Count: count(miss), Reason: reasonDamaged}, true
+}
+
+// reportGaps tells what the segments that were set aside must have held, as far as their neighbours
+// show it.
+func (r *recovery) reportGaps() {
+	for _, a := range r.aside {
+		var before, after *segment
+		for _, g := range r.segs {
+			switch {
+			case g.log != a.log:
+			case g.num < a.num:
+				before = g
+			case after == nil:
+				after = g
+			}
+		}
+		for slot, lane := range logLanes[a.log] {
+			switch {
+			case after != nil && before != nil && before.epoch == after.epoch:
+				r.lose(after, slot, frame.Range{From: before.next[slot], To: after.first[slot] - 1})
+			case after != nil && after.first[slot] > 1:
+				r.lose(after, slot, frame.Range{From: 1, To: after.first[slot] - 1})
+			default: // nothing bounds it: say that something is lost
+				t := frame.Tombstone{Reason: reasonDamaged}
+				if before != nil {
+					t.Epoch = before.epoch
+				}
+				r.reports = append(r.reports, report{lane, t})
+			}
+		}
+	}
+}
+
+// dropEmpty removes segments that were made and never held a durable record.
+func (r *recovery) dropEmpty() {
+	r.segs = slices.DeleteFunc(r.segs, func(g *segment) bool {
+		empty := g.next == g.first
+		if empty {
+			_ = r.fs.Remove(r.path(segmentName(g.log, g.num)))
+		}
+		return empty
+	})
+}

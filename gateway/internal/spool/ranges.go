@@ -1,0 +1,55 @@
+package spool
+
+import (
+	"slices"
+	"sort"
+
+	"yizhan/broker/frame"
+)
+
+// ranges is a set of seqs: ascending, merged.
+type ranges []frame.Range
+
+// add returns the set with all of r.
+func (s ranges) add(r frame.Range) ranges {
+	if r.From > r.To {
+		return s
+	}
+	i := sort.Search(len(s), func(i int) bool { return s[i].To >= r.From || s[i].To+1 == r.From })
+	j := i
+	for ; j < len(s) && (s[j].From <= r.To || s[j].From == r.To+1); j++ {
+		r.From, r.To = min(r.From, s[j].From), max(r.To, s[j].To)
+	}
+	return slices.Replace(s, i, j, r)
+}
+
+// missing returns the parts of r that are not in the set.
+func (s ranges) missing(r frame.Range) (out []frame.Range) {
+	for _, have := range s[sort.Search(len(s), func(i int) bool { return s[i].To >= r.From }):] {
+		if have.From > r.To {
+			break
+		}
+		if have.From > r.From {
+			out = append(out, frame.Range{From: r.From, To: have.From - 1})
+		}
+		if r.From = have.To + 1; r.From == 0 || r.From > r.To {
+			return out
+		}
+	}
+	if r.From <= r.To {
+		out = append(out, r)
+	}
+	return out
+}
+
+// covers reports whether every seq from first to next-1 is in the set.
+func (s ranges) covers(first, next uint64) bool {
+	return first >= next || len(s.missing(frame.Range{From: first, To: next - 1})) == 0
+}
+
+func count(rs []frame.Range) (n uint64) {
+	for _, r := range rs {
+		n += r.To - r.From + 1
+	}
+	return n
+}

@@ -1,0 +1,422 @@
+package spool
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"yizhan/broker/frame"
+	"yizhan/devices/telemetry"
+)
+
+// ErrFull says that nothing was staged, or that staged entries were lost, because there is no room.
+var ErrFull = errors.New("spool is full")
+
+// ErrClosed says that the spool is closed.
+var ErrClosed = errors.New("spool is closed")
+
+// Clock dates records. WallMS is 0 and q Unknown while no time can be trusted. mono never goes
+// back within a boot; the spool measures its linger with it.
+type Clock interface {
+	Stamp() (boot frame.Boot, monoNS int64, wallMS int64, q telemetry.Quality)
+}
+
+// Options of a spool. Zero values stand for the defaults.
+type Options struct {
+	Clock        Clock         // required
+	Rand         io.Reader     // of epochs and incarnations; crypto/rand
+	SegmentBytes int64         // 4 MiB, at most 256 MiB
+	MaxBytes     int64         // of all segments; 1 GiB
+	Linger       time.Duration // of may-thin entries; 250 ms, which is also the most
+	Logger       *slog.Logger  // discards
+}
+
+const (
+	maxLinger   = 250 * time.Millisecond
+	lingerBytes = 64 << 10        // staged bytes that end the linger
+	batchBytes  = 1 << 20         // written by one commit
+	maxStaged   = 8 << 20         // waiting to be written
+	retryAfter  = time.Second     // of the spool's own records after a failed write
+	cursorEvery = 5 * time.Second // between writes of the cursor
+)
+
+func (o *Options) defaults() error {
+	if o.Clock == nil {
+		return errors.New("spool: no clock")
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 1 << 30
+	}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = min(4<<20, o.MaxBytes/8)
+	}
+	if o.Linger <= 0 || o.Linger > maxLinger {
+		o.Linger = maxLinger
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.SegmentBytes < 4<<10 || o.SegmentBytes > 256<<20 {
+		return fmt.Errorf("spool: segments of %d bytes, must be 4 KiB to 256 MiB", o.SegmentBytes)
+	}
+	if o.MaxBytes < 4*o.SegmentBytes {
+		return fmt.Errorf("spool: %d bytes are less than 4 segments of %d", o.MaxBytes, o.SegmentBytes)
+	}
+	return nil
+}
+
+// reserve is what only lane command and the spool itself may fill.
+func (o *Options) reserve() int64 { return max(o.MaxBytes/64, min(64<<10, o.MaxBytes/4)) }
+
+type laneKey struct {
+	epoch frame.Epoch
+	lane  telemetry.Lane
+}
+
+// laneState is what is known of a lane beside its segments.
+type laneState struct {
+	gone  ranges // seqs that need not be kept: committed, dropped or lost
+	acked uint64 // highest seq the cloud ever said is committed
+}
+
+// segment is what is kept in memory of a segment file.
+type segment struct {
+	log    int
+	num    uint64
+	epoch  frame.Epoch
+	seed   uint32
+	first  [2]uint64
+	next   [2]uint64 // durable
+	end    int64     // of the durable records
+	size   int64     // of the file
+	sealed bool      // has a footer
+	live   bool      // is being appended to
+	doomed bool      // will be dropped when its tombstones are durable
+}
+
+type stamp struct {
+	boot frame.Boot
+	mono int64
+	wall int64
+	q    telemetry.Quality
+}
+
+// group is the entries of one Append.
+type group struct {
+	entries []frame.Entry
+	stamp   stamp
+	size    int64
+	done    func(error)
+}
+
+// own is a record that the spool itself has to say.
+type own struct {
+	entry frame.Entry
+	stamp stamp
+}
+
+// Spool is an open spool. Append, Flush, Read, Lanes, Commit and Counters may be called from any goroutine; Step and Run
+// by one.
+type Spool struct {
+	fs    FS
+	dir   string
+	opt   Options
+	log   *slog.Logger
+	lock  io.Closer
+	epoch frame.Epoch
+	wake  chan struct{} // to the reader: records became durable
+	kick  chan struct{} // to Run: look again
+
+	files   sync.Mutex // held while files are written; taken before mu
+	active  [logs]*appender
+	lastNum uint64
+	retryAt int64 // mono before which own records aren't tried again
+	savedAt int64 // mono of the last cursor
+
+	mu       sync.Mutex
+	closed   bool
+	groups   []group
+	staged   int64
+	since    int64 // mono of the oldest group
+	urgent   bool
+	own      []own
+	segs     []*segment // by num
+	lanes    map[laneKey]*laneState
+	next     [4]uint64 // durable next seq of the live epoch, by lane
+	used     int64
+	thinRest int64 // bytes of may-thin segments that could be dropped
+	dirty    bool  // the cursor on the card is behind
+	hints    hints
+	counters map[string]uint64
+}
+
+// Epoch returns the epoch of this opening.
+func (s *Spool) Epoch() frame.Epoch { return s.epoch }
+
+// Wake returns a channel that receives after new records became durable.
+func (s *Spool) Wake() <-chan struct{} { return s.wake }
+
+func (s *Spool) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *Spool) stamp() (st stamp) {
+	st.boot, st.mono, st.wall, st.q = s.opt.Clock.Stamp()
+	return st
+}
+
+// Append stages entries in order and returns without waiting. done is called exactly once, from the
+// goroutine that commits and in the order of the Appends: with nil after the fsync that covers all entries, or with
+// the error that lost them. It must not block. When Append fails nothing is staged and done is not
+// called. The spool keeps entries until done.
+func (s *Spool) Append(entries []frame.Entry, done func(error)) error {
+	var size int64
+	command, thin := true, true
+	for i := range entries {
+		e := &entries[i]
+		if e.Lane < telemetry.Command || e.Lane > telemetry.Track {
+			return fmt.Errorf("spool: entry %d: %v", i, e.Lane)
+		}
+		if len(e.Payload) > maxPayload {
+			return fmt.Errorf("spool: entry %d: %d bytes, at most %d", i, len(e.Payload), maxPayload)
+		}
+		size += recordSize(len(e.Payload))
+		command = command && e.Lane == telemetry.Command
+		thin = thin && !e.Lane.MustKeep()
+	}
+	st := s.stamp()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	limit := s.opt.MaxBytes
+	if !command {
+		limit -= s.opt.reserve()
+	}
+	if s.staged+size > maxStaged || s.used-s.thinRest+s.staged+size > limit {
+		s.counters["refused"]++
+		return fmt.Errorf("%w: %d of %d bytes", ErrFull, s.used+s.staged, s.opt.MaxBytes)
+	}
+	if len(s.groups) == 0 {
+		s.since = st.mono
+	}
+	s.groups = append(s.groups, group{entries: entries, stamp: st, size: size, done: done})
+	s.staged += size
+	if !thin || s.staged >= lingerBytes {
+		s.urgent = true
+	}
+	if s.urgent || len(s.groups) == 1 {
+		s.nudge()
+	}
+	return nil
+}
+
+// Flush ends the linger of what is staged now.
+func (s *Spool) Flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.groups) > 0 && !s.urgent {
+		s.urgent = true
+		s.nudge()
+	}
+}
+
+func (s *Spool) nudge() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Run commits what is staged, when it is due, until ctx ends.
+func (s *Spool) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(s.Step())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.kick:
+		case <-timer.C:
+		}
+	}
+}
+
+// Step commits what is due, drops what the cloud has committed, and returns when to call it again at
+// the latest. It returns at once when nothing is due.
+func (s *Spool) Step() time.Duration {
+	s.files.Lock()
+	defer s.files.Unlock()
+	wait := s.due()
+	for wait <= 0 {
+		s.commit()
+		wait = s.due()
+	}
+	s.collect()
+	if now := s.stamp().mono; now >= s.savedAt+int64(cursorEvery) {
+		s.saveCursor()
+	}
+	return min(wait, cursorEvery)
+}
+
+// due returns how long until something must be committed.
+func (s *Spool) due() time.Duration {
+	now := s.stamp().mono
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait := time.Hour
+	if len(s.own) > 0 {
+		wait = time.Duration(s.retryAt - now)
+	}
+	if len(s.groups) > 0 {
+		linger := time.Duration(s.since-now) + s.opt.Linger
+		if s.urgent || s.staged >= lingerBytes {
+			linger = 0
+		}
+		wait = min(wait, linger)
+	}
+	return wait
+}
+
+// Close commits what is staged, seals the segments, saves the cursor and gives the folder free. Run must have returned.
+func (s *Spool) Close() error {
+	s.files.Lock()
+	defer s.files.Unlock()
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	for try := 0; s.pending(try == 0); try++ {
+		s.commit()
+	}
+	for log := range s.active {
+		s.seal(log)
+	}
+	s.collect()
+	s.saveCursor()
+	return s.lock.Close()
+}
+
+// pending reports whether somebody waits for a commit; the spool's own records count when own is set.
+func (s *Spool) pending(own bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.groups) > 0 || own && len(s.own) > 0
+}
+
+// Counters returns the counters that the package comment lists.
+func (s *Spool) Counters() map[string]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := maps.Clone(s.counters)
+	c["bytes"] = uint64(s.used)
+	c["segments"] = uint64(len(s.segs))
+	return c
+}
+
+// Lanes returns what is on the card: every epoch and lane that has records there, the oldest epoch
+// first, and all four lanes of the live epoch.
+func (s *Spool) Lanes() []frame.LaneState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []frame.LaneState
+	index := map[laneKey]int{}
+	add := func(epoch frame.Epoch, lane telemetry.Lane, first, next uint64) {
+		k := laneKey{epoch, lane}
+		i, ok := index[k]
+		if !ok {
+			i = len(out)
+			index[k] = i
+			out = append(out, frame.LaneState{Epoch: epoch, Lane: lane, First: first, Next: next, Acked: s.lane(k).acked})
+		}
+		out[i].Next = max(out[i].Next, next)
+	}
+	for _, g := range s.segs {
+		for slot, lane := range logLanes[g.log] {
+			if g.epoch != s.epoch && g.first[slot] < g.next[slot] {
+				add(g.epoch, lane, g.first[slot], g.next[slot])
+			}
+		}
+	}
+	for _, lane := range telemetry.Lanes {
+		first := s.next[lane-1]
+		log, slot := place(lane)
+		for _, g := range s.segs {
+			if g.log == log && g.epoch == s.epoch && g.first[slot] < g.next[slot] {
+				first = g.first[slot]
+				break
+			}
+		}
+		add(s.epoch, lane, first, s.next[lane-1])
+	}
+	return out
+}
+
+// lane returns the state of a lane, made when it is new. mu is held.
+func (s *Spool) lane(k laneKey) *laneState {
+	st := s.lanes[k]
+	if st == nil {
+		st = &laneState{}
+		s.lanes[k] = st
+	}
+	return st
+}
+
+// Commit says that the cloud has committed ranges of a lane: what is in them need not be kept. Segments
+// of which nothing must be kept are unlinked by a later Step.
+func (s *Spool) Commit(epoch frame.Epoch, lane telemetry.Lane, rs []frame.Range) {
+	if lane < telemetry.Command || lane > telemetry.Track {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.knows(epoch) {
+		return
+	}
+	log, slot := place(lane)
+	var next uint64
+	for _, g := range s.segs {
+		if g.epoch == epoch && g.log == log {
+			next = max(next, g.next[slot])
+		}
+	}
+	st := s.lane(laneKey{epoch, lane})
+	for _, r := range rs {
+		if r.From == 0 {
+			r.From = 1
+		}
+		if r.To = min(r.To, next-1); next == 0 || r.From > r.To { // a seq not yet given can't be committed
+			continue
+		}
+		if len(st.gone.missing(r)) > 0 {
+			st.gone = st.gone.add(r)
+			s.dirty = true
+		}
+		st.acked = max(st.acked, r.To)
+	}
+}
+
+func (s *Spool) knows(epoch frame.Epoch) bool {
+	if epoch == s.epoch {
+		return true
+	}
+	for _, g := range s.segs {
+		if g.epoch == epoch {
+			return true
+		}
+	}
+	return false
+}

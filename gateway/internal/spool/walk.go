@@ -1,0 +1,124 @@
+package spool
+
+import (
+	"errors"
+	"io"
+
+	"yizhan/broker/frame"
+)
+
+// A walker reads the records of a segment one after the other. Where bytes are no record it goes on
+// at the next offset that begins one.
+type walker struct {
+	f    io.ReaderAt
+	seed uint32
+	off  int64 // of the next record
+	end  int64 // of the records
+	buf  []byte
+	at   int64 // offset of buf[0] in the file
+	torn bool  // bytes before off, since the record returned before, were no record
+}
+
+const chunk = 64 << 10
+
+func newWalker(f io.ReaderAt, seed uint32, from, end int64) *walker {
+	return &walker{f: f, seed: seed, off: from, end: end, at: from}
+}
+
+// next returns the next record; ok is false at the end. The record's payload is good until the next call.
+func (w *walker) next() (r stored, off int64, ok bool) {
+	w.torn = false
+	for w.off < w.end {
+		b := w.have(recordHead)
+		r, need, err := decodeRecord(b, w.seed)
+		if err == nil && need > len(b) {
+			if b = w.have(need); len(b) >= need {
+				r, _, err = decodeRecord(b, w.seed)
+			} else {
+				err = errRecord
+			}
+		}
+		if err == nil {
+			off = w.off
+			w.off += int64(r.size)
+			return r, off, true
+		}
+		w.off++
+		w.torn = true
+	}
+	return r, w.end, false
+}
+
+// have returns at least n bytes from off on, or all there are.
+func (w *walker) have(n int) []byte {
+	n = int(min(int64(n), w.end-w.off))
+	i := int(w.off - w.at)
+	if len(w.buf)-i < n {
+		size := int(min(int64(max(chunk, n)), w.end-w.off))
+		b := w.buf[:0]
+		if cap(b) < size {
+			b = make([]byte, size)
+		}
+		b = b[:size]
+		kept := copy(b, w.buf[min(i, len(w.buf)):])
+		fill(w.f, b[kept:], w.off+int64(kept))
+		w.buf, w.at, i = b, w.off, 0
+	}
+	return w.buf[i:]
+}
+
+// fill reads b from off. What can't be read, even alone, is left zero: a record there fails its CRC.
+func fill(f io.ReaderAt, b []byte, off int64) {
+	const block = 4096
+	if n, err := f.ReadAt(b, off); n == len(b) || errors.Is(err, io.EOF) {
+		return
+	}
+	for len(b) > 0 {
+		part := b[:min(len(b), int(block-off%block))]
+		if n, err := f.ReadAt(part, off); n < len(part) && !errors.Is(err, io.EOF) {
+			clear(part)
+		}
+		b, off = b[len(part):], off+int64(len(part))
+	}
+}
+
+// tail is what a scan of a segment without a footer found.
+type tail struct {
+	next [2]uint64
+	end  int64
+	lost [2][]frame.Range
+}
+
+// scan walks a segment that was never sealed, from its header to size, and finds where the records
+// end. Bytes that are no record are damage when a later record was written after they were
+// synced; else they begin the torn tail, and nothing behind them counts.
+func scan(f io.ReaderAt, h *header, size int64) tail {
+	sure := tail{next: h.first, end: headerSize}
+	now, open := sure, int64(-1) // open: offset of bytes not yet known to be damage
+	w := newWalker(f, h.seed(), headerSize, size)
+	for {
+		before := w.off
+		r, off, ok := w.next()
+		if (w.torn || !ok) && open < 0 && before < size {
+			open = before
+		}
+		if !ok {
+			return sure
+		}
+		log, slot := place(r.lane)
+		if log != h.log || r.Seq < now.next[slot] {
+			continue
+		}
+		if r.Seq > now.next[slot] {
+			now.lost[slot] = append(now.lost[slot], frame.Range{From: now.next[slot], To: r.Seq - 1})
+		}
+		now.next[slot] = r.Seq + 1
+		now.end = off + int64(r.size)
+		if open >= 0 && r.synced > open {
+			open = -1
+		}
+		if open < 0 {
+			sure = now
+		}
+	}
+}
