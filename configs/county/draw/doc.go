@@ -1,4 +1,4 @@
-// Draw makes the demo county: a fictional county, 云岭县, with terrain, rivers, townships,
+// Command draw makes the demo county: a fictional county, 云岭县, with terrain, rivers, townships,
 // villages, roads, sites and the boards that stand there.
 //
 //	go run ./configs/county/draw -o configs/county

@@ -168,8 +168,8 @@ func reversed(ps []point) []point {
 func (c *county) roadsJSON() []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"nodes":[` + "\n")
-	for i, n := range c.roads.nodes {
-		writePoint(&b, n, 5)
+	for i, n := range c.roads.nodes { // with the height in metres
+		fmt.Fprintf(&b, "[%s,%s,%.0f]", deg(n.lon(), 5), deg(n.lat(), 5), c.heightAt(n))
 		b.WriteString(comma(i, len(c.roads.nodes)))
 	}
 	b.WriteString(`],"edges":[` + "\n")
