@@ -148,8 +148,9 @@ type Hello struct {
 type Ack struct {
 	Epoch  Epoch          `json:"epoch"`
 	Lane   telemetry.Lane `json:"lane"`
-	Ranges []Range        `json:"ranges"` // all committed seqs of this epoch and lane, merged, ascending
-	Credit int            `json:"credit"` // backlog records a second, valid 60 s; 0 holds the backlog
+	Ranges []Range        `json:"ranges"`            // all committed seqs of this epoch and lane, merged, ascending
+	Credit int            `json:"credit"`            // backlog records a second, valid 60 s; 0 holds the backlog
+	WallMS int64          `json:"wall_ms,omitempty"` // the cloud's clock when it said this, Unix milliseconds; 0 when not said
 }
 
 // State is the retained birth and last will on up/{gateway}/state (JSON).

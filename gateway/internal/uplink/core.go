@@ -1,0 +1,289 @@
+package uplink
+
+import (
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"time"
+
+	"yizhan/broker/frame"
+	"yizhan/broker/topic"
+	"yizhan/devices/telemetry"
+)
+
+// Bounds of one frame.
+const (
+	MaxRecords = 1000
+	MaxRaw     = 96 << 10 // bytes of payload before packing
+)
+
+const (
+	ackWait    = 30 * time.Second // after which what is under way is a hole again
+	creditLife = 60 * time.Second
+	tellWait   = 2 * time.Second // for the ack of a lane, after which nothing of it counts as committed
+	helloMax   = 5 * time.Minute
+	minWindow  = 16 << 10
+	maxWindow  = 1 << 20
+	liveFrames = 4    // live frames of a lane under way in a second
+	maxLag     = 8192 // live records
+	keepLive   = 1024
+	readPause  = 5 * time.Second // after a failed read
+)
+
+// Source is the spool.
+type Source interface {
+	// Lanes lists every (epoch, lane) that still has records, and the four lanes of the live epoch; oldest epoch first.
+	Lanes() []frame.LaneState
+	// Read returns consecutive durable records of (epoch, lane) from seq on, at most limit and about maxBytes of payload, and the
+	// hash of the record before the first. None there yet: none, and no error. After a gap it starts at the next that exists.
+	Read(epoch frame.Epoch, lane telemetry.Lane, from uint64, limit, maxBytes int) (recs []frame.Record, prev [32]byte, err error)
+	// Commit says that these seqs are committed in the cloud.
+	Commit(epoch frame.Epoch, lane telemetry.Lane, ranges []frame.Range)
+}
+
+// Message is something to publish on up/{gateway}/{What}.
+type Message struct {
+	What    string
+	Payload []byte
+}
+
+// CoreConfig is what a Core is made of.
+type CoreConfig struct {
+	Gateway string
+	Version string
+	Source  Source
+	Encode  func(*frame.Frame) ([]byte, error)
+	Mono    func() (frame.Boot, int64)
+	Log     *slog.Logger
+}
+
+// Core decides what is sent. It is not safe for concurrent use.
+type Core struct {
+	cfg   CoreConfig
+	lanes map[laneKey]*lane
+	order []*lane // urgent lanes first, in each the oldest epoch first
+
+	online     bool
+	conn       uint64
+	wantHello  bool
+	helloAt    time.Time
+	helloEvery time.Duration
+	ackAt      time.Time // of the last ack since the connect
+
+	credit   int
+	creditAt time.Time
+	tokens   float64 // backlog records that may be sent now
+	filledAt time.Time
+
+	underway  int // packed bytes unacknowledged
+	window    int
+	limited   bool // the window held something back since measuredAt
+	acked     int  // packed bytes acknowledged since measuredAt
+	measureAt time.Time
+
+	count Counts
+}
+
+// Counts is what Core has counted.
+type Counts struct {
+	Frames, Records, Bytes, Backlog, Resent, Acks, BadAcks, Hellos, Unsendable, ReadErrors uint64
+}
+
+type laneKey struct {
+	epoch frame.Epoch
+	lane  telemetry.Lane
+}
+
+type lane struct {
+	laneKey
+	state     frame.LaneState
+	live      bool   // of the epoch that is being written
+	liveNext  uint64 // first live seq not sent yet
+	told      bool   // the cloud said what it has
+	committed ranges // as it said since the connect
+	gone      ranges // not on the card, or not to be sent
+	chunks    []chunk
+	retryAt   time.Time // after a failed or empty read
+}
+
+// chunk is a frame under way.
+type chunk struct {
+	frame.Range
+	bytes int
+	sent  time.Time
+	live  bool
+}
+
+// NewCore returns a Core that is offline.
+func NewCore(cfg CoreConfig) *Core {
+	return &Core{cfg: cfg, lanes: map[laneKey]*lane{}, window: 4 * minWindow}
+}
+
+// Connected begins a connection; Next says hello first.
+func (c *Core) Connected(now time.Time, conn uint64) {
+	c.Disconnected()
+	c.online, c.conn = true, conn
+	c.wantHello, c.helloEvery = true, ackWait
+	c.refresh()
+	for _, l := range c.order {
+		l.liveNext = l.state.Next
+	}
+	c.measureAt, c.filledAt = now, now
+}
+
+// Disconnected ends a connection: all that was under way is a hole again, and what the cloud said is forgotten.
+func (c *Core) Disconnected() {
+	c.online = false
+	c.lanes, c.order = map[laneKey]*lane{}, nil
+	c.underway, c.acked, c.limited = 0, 0, false
+	c.credit, c.tokens = 0, 0
+	c.helloAt, c.ackAt, c.creditAt = time.Time{}, time.Time{}, time.Time{}
+}
+
+// Hello makes Next say hello again.
+func (c *Core) Hello() { c.wantHello = c.online }
+
+// Counts returns what was counted so far.
+func (c *Core) Counts() Counts { return c.count }
+
+// refresh takes over what the spool holds.
+func (c *Core) refresh() {
+	states := c.cfg.Source.Lanes()
+	var newest frame.Epoch
+	if n := len(states); n > 0 {
+		newest = states[n-1].Epoch
+	}
+	seen := make(map[laneKey]bool, len(states))
+	changed := false
+	for _, s := range states {
+		k := laneKey{s.Epoch, s.Lane}
+		seen[k] = true
+		l, ok := c.lanes[k]
+		if !ok {
+			l = &lane{laneKey: k, liveNext: 1}
+			c.lanes[k] = l
+			changed = true
+		}
+		l.state, l.live = s, s.Epoch == newest
+	}
+	for k, l := range c.lanes {
+		if !seen[k] { // an old epoch of which everything is committed
+			for _, ch := range l.chunks {
+				c.underway -= ch.bytes
+			}
+			delete(c.lanes, k)
+			changed = true
+		}
+	}
+	if !changed {
+		return
+	}
+	c.order = c.order[:0]
+	for _, urgent := range telemetry.Lanes {
+		for _, s := range states {
+			if s.Lane == urgent {
+				c.order = append(c.order, c.lanes[laneKey{s.Epoch, s.Lane}])
+			}
+		}
+	}
+}
+
+// Ack takes an ack message.
+func (c *Core) Ack(now time.Time, payload []byte) {
+	var a frame.Ack
+	if err := json.Unmarshal(payload, &a); err != nil || a.Credit < 0 {
+		c.count.BadAcks++
+		c.cfg.Log.Warn("ack refused", "err", err)
+		return
+	}
+	if !c.online {
+		return
+	}
+	c.count.Acks++
+	c.refill(now)
+	c.ackAt, c.helloEvery = now, ackWait
+	c.credit, c.creditAt = a.Credit, now
+	c.refresh()
+	l, ok := c.lanes[laneKey{a.Epoch, a.Lane}]
+	if !ok {
+		return // of an epoch that is committed and gone
+	}
+	l.told = true
+	for _, r := range a.Ranges {
+		// A range beyond what was made here is a twin's, or nonsense: it must not give up a record that comes.
+		l.committed.add(r.From, min(r.To, max(l.state.Next, 1)-1))
+	}
+	l.chunks = slices.DeleteFunc(l.chunks, func(ch chunk) bool {
+		end, ok := l.committed.end(ch.From)
+		if !ok || end < ch.To {
+			return false
+		}
+		c.underway -= ch.bytes
+		c.acked += ch.bytes
+		return true
+	})
+	if len(l.committed) > 0 {
+		c.cfg.Source.Commit(l.epoch, l.lane, slices.Clone(l.committed))
+	}
+}
+
+// Next returns the next message to publish; ok is false when there is nothing to send now.
+func (c *Core) Next(now time.Time) (m Message, ok bool) {
+	if !c.online {
+		return m, false
+	}
+	c.refresh()
+	c.refill(now)
+	c.expire(now)
+	c.measure(now)
+	if !c.wantHello && c.holding() && now.Sub(c.helloAt) >= c.helloEvery && now.Sub(c.ackAt) >= c.helloEvery {
+		c.wantHello, c.helloEvery = true, min(2*c.helloEvery, helloMax)
+	}
+	if c.wantHello {
+		c.wantHello, c.helloAt = false, now
+		return c.hello(), true
+	}
+	for _, l := range c.order {
+		if m, ok := c.sendLive(now, l); ok {
+			return m, true
+		}
+	}
+	for _, l := range c.order {
+		if m, ok := c.sendBacklog(now, l); ok {
+			return m, true
+		}
+	}
+	return m, false
+}
+
+// Idle says how long Next need not be called when the spool has nothing new.
+func (c *Core) Idle() time.Duration {
+	if c.online && (c.wantHello || c.holding()) {
+		return 250 * time.Millisecond
+	}
+	return 10 * time.Second
+}
+
+// holding reports whether a record is on the card that the cloud has not acknowledged.
+func (c *Core) holding() bool {
+	for _, l := range c.order {
+		if len(l.chunks) > 0 {
+			return true
+		}
+		if _, ok := l.hole(l.state.Next); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Core) hello() Message {
+	c.count.Hellos++
+	boot, mono := c.cfg.Mono()
+	h := frame.Hello{Conn: c.conn, Boot: boot, MonoNS: mono, Version: c.cfg.Version, Lanes: c.cfg.Source.Lanes()}
+	b, err := json.Marshal(&h)
+	if err != nil {
+		panic("BUG: hello: " + err.Error())
+	}
+	return Message{What: topic.Hello, Payload: b}
+}

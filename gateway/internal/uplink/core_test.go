@@ -1,0 +1,469 @@
+package uplink
+
+import (
+	"crypto/ed25519"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"yizhan/broker/frame"
+	"yizhan/broker/topic"
+	"yizhan/devices/telemetry"
+)
+
+// card is a spool in memory. It checks that nothing is given up that the cloud does not have.
+type card struct {
+	t     *testing.T
+	cloud *cloud
+	rng   *rand.Rand
+	lanes []*cardLane // oldest epoch first
+	fail  bool        // reads fail
+}
+
+type cardLane struct {
+	laneKey
+	first, next uint64
+	durable     uint64 // seqs below are durable
+	missing     ranges
+	committed   ranges
+}
+
+func (c *card) open(epoch frame.Epoch) {
+	for _, l := range telemetry.Lanes {
+		c.lanes = append(c.lanes, &cardLane{laneKey: laneKey{epoch, l}, first: 1, next: 1, durable: 1})
+	}
+	for _, l := range telemetry.Lanes {
+		c.append(l, 1)
+	}
+}
+
+func (c *card) liveLane(l telemetry.Lane) *cardLane {
+	return c.lanes[len(c.lanes)-4+slices.Index(telemetry.Lanes[:], l)]
+}
+
+func (c *card) append(l telemetry.Lane, n int) {
+	k := c.liveLane(l)
+	k.next += uint64(n)
+	k.durable = k.next
+}
+
+func record(k laneKey, seq uint64) frame.Record {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 24), uint64(k.epoch)<<8|uint64(k.lane))
+	return frame.Record{Seq: seq, Type: frame.TypeReading, MonoNS: int64(seq), Payload: binary.BigEndian.AppendUint64(b, seq)}
+}
+
+func (c *card) Lanes() []frame.LaneState {
+	var out []frame.LaneState
+	for i, l := range c.lanes {
+		if live := i >= len(c.lanes)-4; live || l.first < l.next {
+			out = append(out, frame.LaneState{Epoch: l.epoch, Lane: l.lane, First: l.first, Next: l.next})
+		}
+	}
+	return out
+}
+
+func (c *card) Read(epoch frame.Epoch, ln telemetry.Lane, from uint64, limit, maxBytes int) (recs []frame.Record, prev [32]byte, err error) {
+	if c.fail {
+		return nil, prev, fmt.Errorf("card: input/output error")
+	}
+	i := slices.IndexFunc(c.lanes, func(l *cardLane) bool { return l.laneKey == laneKey{epoch, ln} })
+	require.GreaterOrEqual(c.t, i, 0)
+	l := c.lanes[i]
+	for seq := max(from, l.first); seq < l.durable && len(recs) < limit && maxBytes > 0; seq++ {
+		if _, gone := l.missing.end(seq); gone {
+			if len(recs) > 0 {
+				break
+			}
+			continue
+		}
+		r := record(l.laneKey, seq)
+		recs = append(recs, r)
+		maxBytes -= len(r.Payload)
+	}
+	if len(recs) > 0 && recs[0].Seq > 1 {
+		before := record(l.laneKey, recs[0].Seq-1)
+		prev = before.Hash(epoch, ln)
+	}
+	return recs, prev, nil
+}
+
+func (c *card) Commit(epoch frame.Epoch, ln telemetry.Lane, rs []frame.Range) {
+	for _, l := range c.lanes {
+		if l.laneKey != (laneKey{epoch, ln}) {
+			continue
+		}
+		for _, r := range rs {
+			require.Less(c.t, r.To, l.next, "a record that is not made yet was given up")
+			for seq := r.From; seq <= r.To; seq++ {
+				if _, had := c.cloud.ever[l.laneKey].end(seq); !had {
+					c.t.Fatalf("given up before the cloud had it: %v %d", l.laneKey, seq)
+				}
+			}
+			l.committed.add(r.From, r.To)
+		}
+		// Only whole segments go, here now and then, and the newest records stay.
+		if end, ok := l.committed.end(l.first); ok && c.rng.IntN(3) == 0 {
+			l.first = max(l.first, min(end+1, l.next))
+		}
+	}
+}
+
+// cloud commits frames by range identity.
+type cloud struct {
+	t       *testing.T
+	dec     *frame.Decoder
+	have    map[laneKey]ranges
+	ever    map[laneKey]ranges
+	applied map[laneKey]map[uint64]int // how often since the last restore
+	credit  int
+}
+
+func newCloud(t *testing.T) *cloud {
+	dec, err := frame.NewDecoder()
+	require.NoError(t, err)
+	return &cloud{t: t, dec: dec, have: map[laneKey]ranges{}, ever: map[laneKey]ranges{}, applied: map[laneKey]map[uint64]int{}, credit: 5000}
+}
+
+func (c *cloud) take(m Message) (acks [][]byte) {
+	if m.What == topic.Hello {
+		var h frame.Hello
+		require.NoError(c.t, json.Unmarshal(m.Payload, &h))
+		for _, l := range h.Lanes {
+			acks = append(acks, c.ack(laneKey{l.Epoch, l.Lane}))
+		}
+		return acks
+	}
+	f, err := c.dec.Decode(m.Payload)
+	require.NoError(c.t, err)
+	k := laneKey{f.Epoch, f.Lane}
+	require.Equal(c.t, f.Lane.String(), m.What)
+	if f.First() > 1 {
+		before := record(k, f.First()-1)
+		require.Equal(c.t, before.Hash(f.Epoch, f.Lane), f.Prev)
+	}
+	if c.applied[k] == nil {
+		c.applied[k] = map[uint64]int{}
+	}
+	have, ever := c.have[k], c.ever[k]
+	for _, r := range f.Records {
+		if want := record(k, r.Seq); string(want.Payload) != string(r.Payload) {
+			c.t.Fatalf("%v %d holds %s", k, r.Seq, r.Payload)
+		}
+		if _, dup := have.end(r.Seq); !dup {
+			c.applied[k][r.Seq]++
+		}
+		have.add(r.Seq, r.Seq)
+		ever.add(r.Seq, r.Seq)
+	}
+	c.have[k], c.ever[k] = have, ever
+	return [][]byte{c.ack(k)}
+}
+
+func (c *cloud) ack(k laneKey) []byte {
+	b, err := json.Marshal(frame.Ack{Epoch: k.epoch, Lane: k.lane, Ranges: append([]frame.Range{}, c.have[k]...), Credit: c.credit})
+	require.NoError(c.t, err)
+	return b
+}
+
+// restore sets the cloud back to a backup without some of what it had.
+func (c *cloud) restore(rng *rand.Rand) {
+	for k, have := range c.have {
+		var kept ranges
+		for _, r := range have {
+			if to := r.From + rng.Uint64N(r.To-r.From+1); rng.IntN(4) > 0 {
+				kept.add(r.From, to)
+			}
+		}
+		c.have[k] = kept
+		for seq := range c.applied[k] {
+			if _, ok := kept.end(seq); !ok {
+				c.applied[k][seq] = 0
+			}
+		}
+	}
+}
+
+func testCore(t *testing.T, src Source) *Core {
+	_, key, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	enc, err := frame.NewEncoder(key)
+	require.NoError(t, err)
+	return NewCore(CoreConfig{Gateway: "van-03", Source: src, Encode: enc.Encode, Log: slog.New(slog.DiscardHandler),
+		Mono: func() (frame.Boot, int64) { return frame.Boot{1}, 5 }})
+}
+
+// A story of lost, doubled, late and reordered messages, lost connections, restarts, failing reads, gaps and clouds that come back
+// older ends with everything on the card committed, each record applied once, and nothing given up before.
+func TestEverythingArrivesWhateverTheLinkDoes(t *testing.T) {
+	for seed := range uint64(80) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { story(t, rand.New(rand.NewPCG(seed, 7)), int(30+seed%60)) })
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+type message struct {
+	at   time.Time
+	up   Message
+	ack  []byte
+	conn uint64
+}
+
+func story(t *testing.T, rng *rand.Rand, steps int) {
+	cl := newCloud(t)
+	src := &card{t: t, cloud: cl, rng: rng}
+	src.open(1)
+	core := testCore(t, src)
+	now := time.Unix(1_800_000_000, 0)
+	var wire []message
+	var conn, epoch uint64 = 0, 1
+	connected := false
+	faults := true
+	send := func(m message) {
+		copies := 1
+		if faults {
+			copies = []int{0, 1, 1, 1, 1, 2}[rng.IntN(6)]
+		}
+		for range copies {
+			m.at, m.conn = now.Add(time.Duration(rng.IntN(3000))*time.Millisecond), conn
+			wire = append(wire, m)
+		}
+	}
+	turn := func(d time.Duration) {
+		now = now.Add(d)
+		n, rest := len(wire), wire[:0:0]
+		for _, m := range wire[:n] {
+			switch {
+			case m.at.After(now):
+				rest = append(rest, m)
+			case m.ack == nil:
+				for _, a := range cl.take(m.up) {
+					send(message{ack: a})
+				}
+			case m.conn == conn && connected:
+				core.Ack(now, m.ack)
+			}
+		}
+		wire = append(rest, wire[n:]...)
+		for connected {
+			m, ok := core.Next(now)
+			if !ok {
+				break
+			}
+			send(message{up: m})
+		}
+	}
+	for range steps {
+		switch rng.IntN(12) {
+		case 0:
+			core.Disconnected()
+			connected = false
+		case 1, 2:
+			conn++
+			connected = true
+			core.Connected(now, conn)
+		case 3: // the gateway restarts; what was under way may still arrive
+			connected = false
+			epoch++
+			src.open(frame.Epoch(epoch))
+			core = testCore(t, src)
+		case 4:
+			src.fail = !src.fail
+		case 5:
+			cl.credit = []int{0, 1, 50, 5000}[rng.IntN(4)]
+		case 6:
+			l := src.liveLane(telemetry.Lanes[rng.IntN(4)])
+			if l.next > 3 {
+				from := 1 + rng.Uint64N(l.next-2)
+				l.missing.add(from, from+rng.Uint64N(l.next-from-1))
+			}
+		case 7:
+			if rng.IntN(4) == 0 {
+				cl.restore(rng)
+				core.Disconnected()
+				connected = false
+			}
+		case 8:
+			if rng.IntN(3) == 0 {
+				src.append(telemetry.Track, 9000+rng.IntN(4000)) // more than stays live
+			}
+		default:
+			src.append(telemetry.Lanes[rng.IntN(4)], 1+rng.IntN(300))
+		}
+		turn(time.Duration(rng.IntN(5000)) * time.Millisecond)
+	}
+	faults, src.fail, cl.credit = false, false, 20000
+	conn++
+	connected = true
+	core.Connected(now, conn)
+	for range 2000 {
+		turn(500 * time.Millisecond)
+		if len(wire) == 0 && !core.holding() {
+			break
+		}
+	}
+	for _, l := range src.lanes {
+		for seq := l.first; seq < l.next; seq++ {
+			if _, gone := l.missing.end(seq); gone {
+				continue
+			}
+			if _, ok := cl.have[l.laneKey].end(seq); !ok {
+				t.Fatalf("%v seq %d never arrived (first %d, next %d, cloud %v)", l.laneKey, seq, l.first, l.next, cl.have[l.laneKey])
+			}
+			if n := cl.applied[l.laneKey][seq]; n != 1 {
+				t.Fatalf("%v %d was applied %d times", l.laneKey, seq, n)
+			}
+		}
+	}
+	require.False(t, core.holding())
+	require.Zero(t, core.underway)
+}
+
+// drain publishes all that may be sent now.
+func drain(c *Core, now time.Time) (out []Message) {
+	for {
+		m, ok := c.Next(now)
+		if !ok {
+			return out
+		}
+		out = append(out, m)
+	}
+}
+
+func whats(ms []Message) (out []string) {
+	for _, m := range ms {
+		out = append(out, m.What)
+	}
+	return out
+}
+
+func TestLiveGoesFirstAndCreditHoldsTheBacklog(t *testing.T) {
+	cl := newCloud(t)
+	src := &card{t: t, cloud: cl, rng: rand.New(rand.NewPCG(1, 1))}
+	src.open(1)
+	src.append(telemetry.Custody, 500)
+	now := time.Unix(1_800_000_000, 0)
+	c := testCore(t, src)
+	c.Connected(now, 1)
+	require.Equal(t, []string{"hello"}, whats(drain(c, now)), "the backlog waits for the cloud's word")
+
+	src.append(telemetry.Track, 3)
+	src.append(telemetry.Command, 1)
+	require.Equal(t, []string{"command", "track"}, whats(drain(c, now)))
+
+	ack := func(credit int, lane telemetry.Lane) {
+		cl.credit = credit
+		c.Ack(now, cl.ack(laneKey{1, lane}))
+	}
+	for _, l := range telemetry.Lanes {
+		ack(0, l)
+	}
+	now = now.Add(10 * time.Second)
+	require.Empty(t, drain(c, now), "credit 0")
+	ack(100, telemetry.Custody)
+	require.Empty(t, drain(c, now), "no time has passed")
+	now = now.Add(time.Second)
+	src.append(telemetry.Custody, 2)
+	sent := drain(c, now)
+	require.Equal(t, "custody", sent[0].What)
+	f, err := cl.dec.Decode(sent[0].Payload)
+	require.NoError(t, err)
+	require.Equal(t, uint64(502), f.First(), "live before backlog")
+	n := 0
+	for _, m := range sent[1:] {
+		f, err := cl.dec.Decode(m.Payload)
+		require.NoError(t, err)
+		n += len(f.Records)
+	}
+	require.Equal(t, 100, n, "a second's credit")
+	now = now.Add(creditLife)
+	for _, m := range drain(c, now) {
+		require.Equal(t, "hello", m.What, "an expired credit holds, and the cloud is asked again")
+	}
+}
+
+func TestWhatIsNotAcknowledgedIsSentAgain(t *testing.T) {
+	cl := newCloud(t)
+	src := &card{t: t, cloud: cl, rng: rand.New(rand.NewPCG(1, 1))}
+	src.open(1)
+	now := time.Unix(1_800_000_000, 0)
+	c := testCore(t, src)
+	c.Connected(now, 1)
+	for _, m := range drain(c, now) {
+		for _, a := range cl.take(m) {
+			c.Ack(now, a)
+		}
+	}
+	now = now.Add(time.Second)
+	drain(c, now) // the opening records are lost on the way
+	now = now.Add(ackWait - time.Second)
+	require.Equal(t, []string{"hello"}, whats(drain(c, now)))
+	now = now.Add(time.Second)
+	require.ElementsMatch(t, []string{"command", "custody", "condition", "track"}, whats(drain(c, now)))
+	require.Equal(t, uint64(4), c.Counts().Resent)
+}
+
+func TestAcksThatAreWrong(t *testing.T) {
+	cl := newCloud(t)
+	src := &card{t: t, cloud: cl, rng: rand.New(rand.NewPCG(1, 1))}
+	src.open(1)
+	now := time.Unix(1_800_000_000, 0)
+	c := testCore(t, src)
+	c.Connected(now, 1)
+	for _, m := range drain(c, now) {
+		for _, a := range cl.take(m) {
+			c.Ack(now, a)
+		}
+	}
+	now = now.Add(time.Second)
+	for _, m := range drain(c, now) {
+		cl.take(m)
+	}
+	for _, a := range []string{"", "{", `{"epoch":"xyz"}`, `{"epoch":"0000000000000001","lane":"custody","credit":-1}`} {
+		c.Ack(now, []byte(a))
+	}
+	require.Equal(t, uint64(4), c.Counts().BadAcks)
+	// Ranges of records that were never made, turned round, and of an unknown epoch. The card checks what is given up.
+	for _, a := range []string{
+		`{"epoch":"0000000000000001","lane":"custody","ranges":[{"from":1,"to":18446744073709551615}],"credit":1}`,
+		`{"epoch":"0000000000000001","lane":"track","ranges":[{"from":9,"to":2},{"from":0,"to":0},{"from":5,"to":9}],"credit":1}`,
+		`{"epoch":"00000000000000ff","lane":"track","ranges":[{"from":1,"to":2}],"credit":1}`,
+	} {
+		c.Ack(now, []byte(a))
+	}
+	src.append(telemetry.Custody, 1)
+	require.Contains(t, whats(drain(c, now)), "custody", "a record made after a wrong ack is still sent")
+}
+
+func TestRanges(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	for range 200 {
+		var r ranges
+		var set [64]bool
+		for range 20 {
+			from := rng.Uint64N(63)
+			to := from + rng.Uint64N(63-from+1)
+			if r.add(from, to); from == 0 {
+				continue
+			}
+			for i := from; i <= to; i++ {
+				set[min(i, 63)] = true
+			}
+		}
+		for i := uint64(1); i < 63; i++ {
+			_, ok := r.end(i)
+			require.Equal(t, set[i], ok, "%v %d", r, i)
+		}
+		for i := 1; i < len(r); i++ {
+			require.Greater(t, r[i].From, r[i-1].To+1)
+		}
+	}
+}

@@ -1,0 +1,45 @@
+// Package uplink carries records from the spool to the cloud.
+//
+// Core decides, and is a step function: it is told of connections and acknowledgements and asked, with the time, for
+// the next message to publish. It has no goroutine, no clock and no socket, so a simulation can
+// drive it and replay a failure. Uplink is the thin shell around it: MQTT 3.1.1 by paho, TLS 1.3, reconnecting.
+//
+// # What is sent
+//
+// After each connect: birth on up/{id}/state, then hello, which lists what the spool holds. The cloud answers with an ack a
+// lane: the ranges of seqs it has committed, and a credit. A hole is a record on the card that is not in those
+// ranges and not on its way. Then, in this order:
+//
+//  1. live records, those made since the connect, the urgent lanes first;
+//  2. the backlog, the urgent lanes first and in them the oldest epoch first, as fast as the credit (records a
+//     second, valid 60 s) allows. Credit 0, no credit and an expired one hold it.
+//
+// Frames are cut anew each time, at most MaxRecords records and about MaxRaw bytes. What is unacknowledged stays within one
+// second of the measured rate (16 KiB to 1 MiB packed), the lane command aside. A lane has at most 4 live frames under
+// way a second, so that records gather while the link is slow. When live records lag by more than
+// maxLag, all but the newest become backlog.
+//
+// # Promises
+//
+//   - A record is given up (Source.Commit) only for an ack that names it, never for a PUBACK, and never one
+//     that the spool has not made yet.
+//   - What is sent and not acknowledged within 30 s counts as a hole again; so does everything under way when the
+//     connection is lost. Acks may be lost, doubled, late and out of order.
+//   - What the cloud says it has is forgotten at each connect: a cloud that came back older is sent again what
+//     the card still holds.
+//   - While something is held and no ack came for 30 s, hello is said again, at most every 5 min.
+//   - Pauses between connections are random, up to a bound that doubles from RetryMin to RetryMax; the first after a good
+//     5 minutes is at most a second.
+//   - Without a key or certificate it waits and says so once; the files are looked at before each connect.
+//
+// # Counters
+//
+//	connects, connect_failed        connections made, tried in vain
+//	frames, records, bytes          published, sent again included (bytes packed)
+//	frames_backlog                  of them from the backlog
+//	resent_frames                   frames whose ack did not come in time
+//	acks, acks_bad                  acks heard, acks that were no JSON or of no lane here
+//	hellos                          hellos said
+//	unsendable                      records that fit no frame
+//	read_errors                     failed reads of the spool
+package uplink

@@ -1,0 +1,197 @@
+package uplink
+
+import (
+	"slices"
+	"time"
+
+	"yizhan/broker/frame"
+	"yizhan/devices/telemetry"
+)
+
+// hole returns the first seqs below limit that are on the card, not committed and not under way.
+func (l *lane) hole(limit uint64) (frame.Range, bool) {
+	seq := max(l.state.First, 1)
+	for seq < limit {
+		if end, ok := l.covered(seq); ok {
+			seq = end + 1
+			continue
+		}
+		to := limit - 1
+		for _, set := range []ranges{l.committed, l.gone} {
+			if n, ok := set.next(seq); ok {
+				to = min(to, n-1)
+			}
+		}
+		for _, ch := range l.chunks {
+			if ch.From > seq {
+				to = min(to, ch.From-1)
+			}
+		}
+		return frame.Range{From: seq, To: to}, true
+	}
+	return frame.Range{}, false
+}
+
+func (l *lane) covered(seq uint64) (end uint64, ok bool) {
+	if end, ok = l.committed.end(seq); ok {
+		return end, true
+	}
+	if end, ok = l.gone.end(seq); ok {
+		return end, true
+	}
+	for _, ch := range l.chunks {
+		if ch.From <= seq && seq <= ch.To {
+			return ch.To, true
+		}
+	}
+	return 0, false
+}
+
+func (c *Core) sendLive(now time.Time, l *lane) (Message, bool) {
+	if !l.live || l.liveNext >= l.state.Next || now.Before(l.retryAt) {
+		return Message{}, false
+	}
+	if l.lane != telemetry.Command && !c.room() {
+		return Message{}, false
+	}
+	young := 0
+	for _, ch := range l.chunks {
+		if ch.live && now.Sub(ch.sent) < time.Second {
+			young++
+		}
+	}
+	if young >= liveFrames {
+		return Message{}, false
+	}
+	if l.state.Next-l.liveNext > maxLag {
+		l.liveNext = l.state.Next - keepLive
+	}
+	m, last, ok := c.cut(now, l, frame.Range{From: l.liveNext, To: l.state.Next - 1}, MaxRecords, true)
+	if ok {
+		l.liveNext = last + 1
+	}
+	return m, ok
+}
+
+func (c *Core) sendBacklog(now time.Time, l *lane) (Message, bool) {
+	limit := l.state.Next
+	if l.live {
+		limit = l.liveNext
+	}
+	if now.Before(l.retryAt) || !l.told && (c.ackAt.IsZero() || now.Sub(c.helloAt) < tellWait) {
+		return Message{}, false
+	}
+	h, ok := l.hole(limit)
+	if !ok || now.Sub(c.creditAt) >= creditLife || c.tokens < 1 || !c.room() {
+		return Message{}, false
+	}
+	m, last, ok := c.cut(now, l, h, min(MaxRecords, int(c.tokens)), false)
+	if ok {
+		c.tokens -= float64(last - l.chunks[len(l.chunks)-1].From + 1)
+		c.count.Backlog++
+	}
+	return m, ok
+}
+
+// cut makes a frame of what the card holds of r, at most limit records, and books it as under way. last is the last seq in it.
+func (c *Core) cut(now time.Time, l *lane, r frame.Range, limit int, live bool) (m Message, last uint64, ok bool) {
+	n := int(min(uint64(limit), r.To-r.From+1))
+	recs, prev, err := c.cfg.Source.Read(l.epoch, l.lane, r.From, n, MaxRaw)
+	if err != nil {
+		c.count.ReadErrors++
+		c.cfg.Log.Error("spool not read", "lane", l.lane, "epoch", l.epoch, "seq", r.From, "err", err)
+		l.retryAt = now.Add(readPause)
+		return m, 0, false
+	}
+	if len(recs) == 0 {
+		if l.live { // not durable yet; Next is called again when it is
+			l.retryAt = now.Add(time.Millisecond)
+		} else { // an old epoch whose tail is damaged
+			l.gone.add(r.From, l.state.Next-1)
+		}
+		return m, 0, false
+	}
+	if first := recs[0].Seq; first > r.From { // a gap that the spool tells of in a tombstone
+		l.gone.add(r.From, min(first-1, r.To))
+		if first > r.To {
+			l.retryAt = now
+			if live {
+				l.liveNext = max(l.liveNext, r.To+1)
+			}
+			return m, 0, false
+		}
+	}
+	if i := slices.IndexFunc(recs, func(rec frame.Record) bool { return rec.Seq > r.To }); i > 0 {
+		recs = recs[:i]
+	}
+	for len(recs) > 0 {
+		f := frame.Frame{Gateway: c.cfg.Gateway, Epoch: l.epoch, Lane: l.lane, Prev: prev, Records: recs}
+		b, err := c.cfg.Encode(&f)
+		if err == nil {
+			last = f.Last()
+			l.chunks = append(l.chunks, chunk{Range: frame.Range{From: f.First(), To: last}, bytes: len(b), sent: now, live: live})
+			c.underway += len(b)
+			c.count.Frames++
+			c.count.Records += uint64(len(recs))
+			c.count.Bytes += uint64(len(b))
+			return Message{What: l.lane.String(), Payload: b}, last, true
+		}
+		if len(recs) == 1 {
+			c.count.Unsendable++
+			c.cfg.Log.Error("record fits no frame", "lane", l.lane, "epoch", l.epoch, "seq", recs[0].Seq, "err", err)
+			l.gone.add(recs[0].Seq, recs[0].Seq)
+			if live {
+				l.liveNext = recs[0].Seq + 1
+			}
+		}
+		recs = recs[:len(recs)/2]
+	}
+	return m, 0, false
+}
+
+// room reports whether another frame may be under way.
+func (c *Core) room() bool {
+	if c.underway >= c.window {
+		c.limited = true
+		return false
+	}
+	return true
+}
+
+// expire makes holes of what was not acknowledged in time.
+func (c *Core) expire(now time.Time) {
+	for _, l := range c.order {
+		l.chunks = slices.DeleteFunc(l.chunks, func(ch chunk) bool {
+			if now.Sub(ch.sent) < ackWait {
+				return false
+			}
+			c.underway -= ch.bytes
+			c.count.Resent++
+			return true
+		})
+	}
+}
+
+// refill turns credit into backlog records that may be sent, at most a second's worth.
+func (c *Core) refill(now time.Time) {
+	if c.credit > 0 && !c.creditAt.IsZero() {
+		dt := now.Sub(c.filledAt).Seconds()
+		c.tokens = min(c.tokens+dt*float64(c.credit), float64(c.credit))
+	} else {
+		c.tokens = 0
+	}
+	c.filledAt = now
+}
+
+// measure sets the window to what was acknowledged in a second in which the window held something back.
+func (c *Core) measure(now time.Time) {
+	dt := now.Sub(c.measureAt)
+	if dt < time.Second {
+		return
+	}
+	if c.limited {
+		rate := int(float64(c.acked) / dt.Seconds())
+		c.window = max(minWindow, min((c.window+rate)/2, maxWindow), min(rate, maxWindow))
+	}
+	c.limited, c.acked, c.measureAt = false, 0, now
+}
