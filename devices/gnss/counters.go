@@ -18,6 +18,7 @@ const (
 	epochs
 	noFix
 	zeroPosition
+	disagree
 	notMeasured
 	duplicateEpochs
 	splitEpochs
@@ -31,7 +32,7 @@ const (
 var counterNames = [numCounters]string{
 	framesOK: "frames_ok", badChecksum: "bad_checksum", noChecksum: "no_checksum", cut: "cut",
 	tooLong: "too_long", malformed: "malformed", resync: "resync", skippedBytes: "skipped_bytes",
-	ignored: "ignored", epochs: "epochs", noFix: "no_fix", zeroPosition: "zero_position",
+	ignored: "ignored", epochs: "epochs", noFix: "no_fix", zeroPosition: "zero_position", disagree: "disagree",
 	notMeasured: "not_measured", duplicateEpochs: "duplicate_epochs", splitEpochs: "split_epochs",
 	dateSuspect: "date_suspect", dateCorrected: "date_corrected", timeouts: "timeouts",
 	satellitesInView: "satellites_in_view",

@@ -20,6 +20,8 @@
 //   - valid is true only when every sentence of the epoch agrees that there is a fix: one RMC or GLL
 //     with status V, mode N, quality 0 or a GNS of only N makes it false. Without a fix there is no
 //     position, altitude, speed or heading, whatever the fields say.
+//   - Sentences of one epoch whose positions lie more than 0.001° apart are no position: a checksum of
+//     8 bits passes one garbled sentence in 256.
 //   - 0°N 0°E is no position (some units send it with status A). Manual input and simulator
 //     modes are no position either.
 //   - speed is there only when RMC or VTG gave one, and is 0 when it said 0.
@@ -45,7 +47,7 @@
 // # Counters
 //
 // frames_ok, bad_checksum, no_checksum, cut, too_long, malformed, resync (runs of foreign bytes),
-// skipped_bytes, ignored, epochs, no_fix, zero_position, not_measured, duplicate_epochs, split_epochs,
+// skipped_bytes, ignored, epochs, no_fix, zero_position, disagree, not_measured, duplicate_epochs, split_epochs,
 // date_suspect, date_corrected, timeouts (silences), satellites_in_view (a gauge).
 //
 // # It does not

@@ -1,6 +1,7 @@
 package gnss
 
 import (
+	"math"
 	"time"
 
 	"yizhan/devices/telemetry"
@@ -13,6 +14,7 @@ type epoch struct {
 	date     telemetry.Opt[int64]
 	zdaDate  telemetry.Opt[int64] // used when RMC has none
 	where    telemetry.Opt[point]
+	apart    bool // two sentences say positions that can't be one
 	worst    vote // the least of what the sentences say
 	speed    telemetry.Opt[float64]
 	course   telemetry.Opt[float64]
@@ -33,13 +35,17 @@ func (e *epoch) ends(r *report) bool {
 	if !e.located() || locating&(1<<r.kind) == 0 {
 		return false
 	}
-	tod, timed := r.tod.Get()
-	mine, known := e.tod.Get()
-	if timed && known {
-		return tod != mine
+	if differ(e.tod, r.tod) || differ(e.date, r.date) {
+		return true
+	}
+	if e.tod.Known() && r.tod.Known() {
+		return false
 	}
 	return e.seen&(1<<r.kind) != 0
 }
+
+// differ reports whether both are known and not the same.
+func differ(a, b telemetry.Opt[int64]) bool { return a.Known() && b.Known() && a != b }
 
 func (e *epoch) add(r *report) {
 	e.seen |= 1 << r.kind
@@ -57,6 +63,9 @@ func (e *epoch) add(r *report) {
 	}
 	take(&e.tod, r.tod, true)
 	take(&e.date, r.date, true)
+	if a, b := e.where, r.where; a.Known() && b.Known() {
+		e.apart = e.apart || apart(a.Or(point{}), b.Or(point{}))
+	}
 	take(&e.where, r.where, true)
 	take(&e.speed, r.speed, true)
 	take(&e.course, r.course, true)
@@ -64,6 +73,13 @@ func (e *epoch) add(r *report) {
 	take(&e.hdop, r.hdop, r.kind != gsa || !e.hdop.Known())
 	take(&e.used, r.used, true)
 	e.worst = max(e.worst, r.vote)
+}
+
+// apart reports whether two positions differ by more than sentences of one fix round: about 100 m.
+func apart(a, b point) bool {
+	const degree = 0.001
+	east := math.Abs(a.lon - b.lon)
+	return math.Abs(a.lat-b.lat) > degree || min(east, 360-east) > degree
 }
 
 func take[T any](dst *telemetry.Opt[T], v telemetry.Opt[T], over bool) {
@@ -89,6 +105,8 @@ func (e *epoch) position() (p telemetry.Position, why counter) {
 		return p, notMeasured
 	case e.worst != fixed && e.worst != reckoned || !known:
 		return p, noFix
+	case e.apart:
+		return p, disagree
 	case where == point{}:
 		return p, zeroPosition
 	}

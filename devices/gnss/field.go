@@ -61,6 +61,7 @@ func (s *fields) char(i int) (byte, error) {
 // times need them apart.
 type decimal struct {
 	whole    int64
+	places   int // digits of whole
 	frac     int64
 	pow      int64 // frac is frac/pow
 	negative bool
@@ -90,6 +91,7 @@ func parseDecimal(b []byte) (d decimal, err error) {
 				return d, errField
 			}
 			d.whole = d.whole*10 + int64(c-'0')
+			d.places++
 		}
 		digits++
 	}
@@ -149,8 +151,9 @@ func digits(b []byte) (v int, ok bool) {
 	return v, true
 }
 
-// angle reads ddmm.mmmm and its hemisphere, fields i and i+1: degrees, negative in the south and west.
-func (s *fields) angle(i int, plus, minus byte, limit float64) (telemetry.Opt[float64], error) {
+// angle reads ddmm.mmmm and its hemisphere, fields i and i+1: degrees, negative in the south and
+// west. All its digits must be there: one lost on the line would be another place.
+func (s *fields) angle(i, places int, plus, minus byte, limit float64) (telemetry.Opt[float64], error) {
 	b := s.at(i)
 	side, err := s.char(i + 1)
 	if len(b) == 0 || err != nil {
@@ -159,7 +162,7 @@ func (s *fields) angle(i int, plus, minus byte, limit float64) (telemetry.Opt[fl
 	d, err := parseDecimal(b)
 	minutes := float64(d.whole%100) + d.fraction()
 	v := float64(d.whole/100) + minutes/60
-	if err != nil || d.negative || b[0] == '+' || minutes >= 60 || v > limit {
+	if err != nil || d.negative || b[0] == '+' || d.places != places || minutes >= 60 || v > limit {
 		return telemetry.Opt[float64]{}, errField
 	}
 	switch side {
@@ -176,11 +179,11 @@ type point struct{ lat, lon float64 }
 
 // point reads latitude, side, longitude, side from field i on.
 func (s *fields) point(i int) (telemetry.Opt[point], error) {
-	lat, err := s.angle(i, 'N', 'S', 90)
+	lat, err := s.angle(i, 4, 'N', 'S', 90)
 	if err != nil {
 		return telemetry.Opt[point]{}, err
 	}
-	lon, err := s.angle(i+2, 'E', 'W', 180)
+	lon, err := s.angle(i+2, 5, 'E', 'W', 180)
 	if err != nil || lat.Known() != lon.Known() {
 		return telemetry.Opt[point]{}, errField
 	}
@@ -200,7 +203,7 @@ func (s *fields) clock(i int) (telemetry.Opt[int64], error) {
 	}
 	d, err := parseDecimal(b)
 	h, m, sec := d.whole/10000, d.whole/100%100, d.whole%100
-	if err != nil || b[0] == '-' || b[0] == '+' || h > 23 || m > 59 || sec > 60 {
+	if err != nil || b[0] == '-' || b[0] == '+' || d.places != 6 || h > 23 || m > 59 || sec > 60 {
 		return telemetry.Opt[int64]{}, errField
 	}
 	return telemetry.Some(((h*60+m)*60+sec)*1000 + d.frac*1000/d.pow), nil

@@ -198,7 +198,7 @@ func (r *report) vtg(s *fields) error {
 	var errs [4]error
 	r.course, errs[0] = s.float(1, 0, 360)
 	knots, kmh, mode := 5, 7, byte(0)
-	if t, _ := s.char(2); t != 'T' && len(s.at(2)) > 0 {
+	if s.n <= 5 && string(s.at(2)) != "T" {
 		knots, kmh = 3, 4
 	} else {
 		mode, errs[1] = s.char(9)
