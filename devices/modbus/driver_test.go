@@ -76,6 +76,8 @@ func (b *board) request(in []byte) (q request, head []byte, size int) {
 }
 
 func (b *board) reply(q request, head []byte) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	unit, ok := b.regs[q.unit]
 	if !ok {
 		return nil
@@ -212,10 +214,12 @@ func TestReadingsTellNoTimeOfTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := start(t, oneUnit(), &board{framing: rtu{}, regs: threeSensors()})
 		time.Sleep(time.Second)
+		x.mu.Lock()
 		require.Len(t, x.got, 1)
 		require.True(t, x.got[0].At.IsZero())
 		require.Equal(t, telemetry.Unknown, x.got[0].TQ)
 		require.Equal(t, "cold", x.got[0].Device)
+		x.mu.Unlock()
 		x.stop()
 	})
 }
@@ -228,6 +232,8 @@ func TestSilentInterval(t *testing.T) {
 		b := &board{framing: rtu{}, regs: threeSensors()}
 		x := start(t, c, b)
 		time.Sleep(time.Second)
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		require.Len(t, b.at, 3)
 		for i := 1; i < 3; i++ {
 			require.GreaterOrEqual(t, b.at[i].Sub(b.at[i-1]), 40*time.Millisecond) // reply after 5 ms
