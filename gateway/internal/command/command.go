@@ -1,0 +1,263 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"yizhan/broker/frame"
+	"yizhan/devices"
+	"yizhan/devices/telemetry"
+)
+
+// Clock is the board's time.
+type Clock interface {
+	Mono() (frame.Boot, int64)
+	Now() (time.Time, telemetry.Quality)
+}
+
+// Config is what Commands are made of.
+type Config struct {
+	Disk   Disk
+	Clock  Clock
+	Accept devices.Emit // keeps the results
+
+	// Device finds a device of this gateway; ok is false when there is none, and the commander nil when it takes no commands.
+	Device func(id string) (c devices.Commander, ok bool)
+	// Restart restarts a device's driver.
+	Restart func(id string) bool
+	// Ping says hello to the cloud.
+	Ping func()
+	Log  *slog.Logger
+}
+
+// The bounds of a command.
+const (
+	waiting   = 64               // commands that wait for their turn
+	actLimit  = 30 * time.Second // for a device to act
+	tellPause = 5 * time.Second  // before a result that was refused is told again
+	maxLease  = 10 * time.Minute
+	maxID     = 60 // n is "cmd-" and the id, and at most 64
+)
+
+// Commands runs commands.
+type Commands struct {
+	cfg   Config
+	book  *book
+	queue chan frame.Command
+
+	received, invalid, done, refused, unknown, replayed, dropped atomic.Uint64
+	mu                                                           sync.Mutex
+}
+
+// New reads the log. What was under way when the gateway stopped has the outcome unknown. With a log that can't be read every command
+// is refused.
+func New(cfg Config) *Commands {
+	b := openBook(cfg.Disk)
+	if b.broken != nil {
+		cfg.Log.Error("command log broken", "err", b.broken)
+	}
+	return &Commands{cfg: cfg, book: b, queue: make(chan frame.Command, waiting)}
+}
+
+// Counters returns the counters of the package comment.
+func (c *Commands) Counters() map[string]uint64 {
+	c.mu.Lock()
+	damaged := c.book.damaged
+	c.mu.Unlock()
+	return map[string]uint64{
+		"received": c.received.Load(), "invalid": c.invalid.Load(), "done": c.done.Load(), "refused": c.refused.Load(),
+		"unknown": c.unknown.Load(), "replayed": c.replayed.Load(), "dropped": c.dropped.Load(), "damaged": damaged,
+	}
+}
+
+// Handle takes a command message. It doesn't wait.
+func (c *Commands) Handle(payload []byte) {
+	c.received.Add(1)
+	var cmd frame.Command
+	if err := json.Unmarshal(payload, &cmd); err != nil || !validID(cmd.ID) {
+		c.invalid.Add(1)
+		c.cfg.Log.Warn("command refused", "err", "no command: "+errText(err))
+		return
+	}
+	if cmd.Action == "ping" {
+		c.cfg.Ping()
+		return
+	}
+	select {
+	case c.queue <- cmd:
+	default: // the lease of one that waits longer would be over
+		c.dropped.Add(1)
+		c.cfg.Log.Warn("command dropped", "n", cmd.ID, "device", cmd.Device)
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return "its id is not 1 to 60 printable characters"
+	}
+	return err.Error()
+}
+
+func validID(id string) bool {
+	if id == "" || len(id) > maxID {
+		return false
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// Run runs commands until ctx ends, after telling what was left untold.
+func (c *Commands) Run(ctx context.Context) error {
+	for _, e := range append([]*entry(nil), c.book.order...) {
+		if e.Outcome == "" {
+			c.finish(ctx, *e, telemetry.OutcomeUnknown, "interrupted")
+		} else if !e.Told {
+			c.tell(ctx, *e)
+		}
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case cmd := <-c.queue:
+			c.handle(ctx, cmd)
+		}
+	}
+}
+
+func (c *Commands) handle(ctx context.Context, cmd frame.Command) {
+	if e, known := c.book.byID[cmd.ID]; known {
+		c.replayed.Add(1)
+		c.tell(ctx, *e)
+		return
+	}
+	e := entry{ID: cmd.ID, Device: cmd.Device, Action: cmd.Action}
+	if why := c.refuse(&cmd); why != "" {
+		if !telemetry.ValidID(e.Device) {
+			e.Device = "gateway"
+		}
+		c.finish(ctx, e, telemetry.Refused, why)
+		return
+	}
+	commander, ok := c.cfg.Device(cmd.Device)
+	switch {
+	case !ok:
+		c.finish(ctx, e, telemetry.Refused, "unknown_device")
+		return
+	case cmd.Action != "restart" && commander == nil:
+		c.finish(ctx, e, telemetry.Refused, "not_commandable")
+		return
+	}
+	if err := c.write(e); err != nil { // the act must not begin without it
+		c.cfg.Log.Error("intent not written", "device", e.Device, "n", e.ID, "err", err)
+		c.finish(ctx, e, telemetry.Refused, "not_written")
+		return
+	}
+	if cmd.Action == "restart" {
+		c.cfg.Restart(cmd.Device)
+		c.finish(ctx, e, telemetry.Done, "restarted")
+		return
+	}
+	r := c.act(ctx, commander, &cmd)
+	c.finish(ctx, e, r.Outcome, r.Detail)
+}
+
+// refuse says why a command must not run; empty when it may.
+func (c *Commands) refuse(cmd *frame.Command) string {
+	if !telemetry.ValidID(cmd.Device) || cmd.Action == "" {
+		return "invalid"
+	}
+	boot, now := c.cfg.Clock.Mono()
+	lease := time.Duration(min(max(cmd.LeaseMS, 0), maxLease.Milliseconds())) * time.Millisecond
+	switch age := now - cmd.MonoNS; {
+	case cmd.Boot != boot:
+		return "stale: another boot"
+	case cmd.MonoNS < 0 || age < 0:
+		return "stale: from the future"
+	case age > int64(lease):
+		return "stale"
+	}
+	return ""
+}
+
+// act lets the device act. A panic of the driver is an unknown outcome, for the pulse may be out.
+func (c *Commands) act(ctx context.Context, d devices.Commander, cmd *frame.Command) (r telemetry.Result) {
+	ctx, cancel := context.WithTimeout(ctx, actLimit)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			c.cfg.Log.Error("driver panic", "device", cmd.Device, "n", cmd.ID, "err", fmt.Sprint(v))
+			r = telemetry.Result{Outcome: telemetry.OutcomeUnknown, Detail: "panic"}
+		}
+	}()
+	r = d.Command(ctx, telemetry.CommandTo{ID: cmd.ID, Device: cmd.Device, Action: cmd.Action, Args: cmd.Args})
+	switch r.Outcome {
+	case telemetry.Done, telemetry.Refused, telemetry.OutcomeUnknown:
+	default:
+		r.Outcome = telemetry.OutcomeUnknown
+	}
+	return r
+}
+
+// finish writes the outcome down and tells it.
+func (c *Commands) finish(ctx context.Context, e entry, o telemetry.Outcome, detail string) {
+	e.Outcome, e.Detail = o, detail
+	switch o {
+	case telemetry.Done:
+		c.done.Add(1)
+	case telemetry.Refused:
+		c.refused.Add(1)
+	default:
+		c.unknown.Add(1)
+	}
+	c.cfg.Log.Info("command finished", "device", e.Device, "n", e.ID, "kind", string(o))
+	if err := c.write(e); err != nil {
+		// The act is over and its outcome known: it is told now, and after a restart the log will say unknown, which is honest.
+		c.cfg.Log.Error("outcome not written", "device", e.Device, "n", e.ID, "err", err)
+		c.mu.Lock()
+		c.book.put(e)
+		c.mu.Unlock()
+	}
+	c.tell(ctx, e)
+}
+
+func (c *Commands) write(e entry) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.book.write(e)
+}
+
+// tell hands the result on until it is kept or ctx ends.
+func (c *Commands) tell(ctx context.Context, e entry) {
+	at, q := c.cfg.Clock.Now()
+	r := telemetry.New(e.Device, at, q, telemetry.Result{Command: e.ID, Outcome: e.Outcome, Detail: e.Detail})
+	r.N = "cmd-" + e.ID
+	for {
+		err := c.cfg.Accept(ctx, r)
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		c.cfg.Log.Error("result not kept", "device", e.Device, "n", e.ID, "err", err)
+		t := time.NewTimer(tellPause)
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+		t.Stop()
+	}
+	if ctx.Err() == nil && !e.Told {
+		e.Told = true
+		if err := c.write(e); err != nil {
+			c.cfg.Log.Debug("told not written", "n", e.ID, "err", err)
+		}
+	}
+}

@@ -1,0 +1,35 @@
+// Package command carries out what the cloud asks of the gateway's devices, at most once.
+//
+// # The life of a command
+//
+//  1. Handle takes the message (frame.Command, JSON) and returns at once; commands run one after another.
+//  2. A known id is not run again: its first outcome is told again. While it is under way nothing happens.
+//  3. The lease is checked: the command must name the boot that runs now, and a monotonic time that is not ahead of now
+//     and at most LeaseMS behind. Transit counts in full, so a command that waited anywhere is stale.
+//  4. The intent is written to the log on the card and synced. Only then is the device told to act.
+//  5. The outcome is written and synced, then told as a reading of kind result of the device, with n "cmd-" and the id,
+//     so that telling it twice is one reading.
+//
+// Outcomes: done, refused (nothing happened: stale, unknown_device, not_commandable, invalid, not_written ...), unknown
+// (somebody must look: interrupted, no_reply ...).
+//
+// The action ping runs nothing and needs no lease: the gateway says hello, which tells its boot and time. The action
+// restart is the gateway's own: it restarts the device's driver.
+//
+// # Promises
+//
+//   - An act that may have begun is never begun again: after a crash between intent and outcome the outcome is unknown.
+//   - When the intent can't be made durable the answer is refused and the device isn't touched.
+//   - An outcome that was not told before a crash is told after it.
+//   - The log holds the last 1,024 commands. Older ids are protected by their lease alone.
+//
+// The log is lines of 8 hex digits CRC-32C, a space, JSON. A torn last line is cut; a damaged line is counted and passed over.
+//
+// # Counters
+//
+//	received, invalid     command messages, those that could not be read
+//	done, refused, unknown
+//	replayed              outcomes told again
+//	dropped               commands that came while 64 were waiting
+//	damaged               lines of the log that could not be read
+package command
