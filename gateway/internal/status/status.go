@@ -1,0 +1,215 @@
+package status
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Report is how a gateway is at one moment.
+type Report struct {
+	Gateway  string             `json:"gateway"`
+	Version  string             `json:"version"`
+	OK       bool               `json:"ok"`
+	Degraded []string           `json:"degraded,omitempty"` // what is not as it should be, in words
+	UptimeS  int64              `json:"uptime_s"`
+	Boot     string             `json:"boot"`
+	Clock    Clock              `json:"clock"`
+	Parts    []Part             `json:"parts"`
+	Devices  []Device           `json:"devices"`
+	Uplink   Uplink             `json:"uplink"`
+	Spool    Spool              `json:"spool"`
+	Gauges   map[string]float64 `json:"gauges"` // of the process: rss_bytes, goroutines
+	Counters []Counters         `json:"-"`      // of the rooms; in /metrics only
+}
+
+// Clock is the gateway's idea of time.
+type Clock struct {
+	Now string `json:"now,omitempty"`
+	TQ  string `json:"tq"`
+}
+
+// Part is a vital part of the gateway.
+type Part struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	Err  string `json:"err,omitempty"`
+}
+
+// Device is a driver.
+type Device struct {
+	ID       string            `json:"id"`
+	Kind     string            `json:"kind"`
+	Status   string            `json:"status"`
+	ForS     int64             `json:"for_s"`
+	Restarts uint64            `json:"restarts"`
+	Panics   uint64            `json:"panics"`
+	Err      string            `json:"err,omitempty"`
+	Counters map[string]uint64 `json:"counters,omitempty"`
+}
+
+// Uplink is the connection to the cloud.
+type Uplink struct {
+	State    string `json:"state"`
+	ForS     int64  `json:"for_s"`
+	Err      string `json:"err,omitempty"`
+	Conn     uint64 `json:"conn"`
+	LastAckS int64  `json:"last_ack_s"` // seconds since; -1 when there was none
+}
+
+// Spool is what is on the card.
+type Spool struct {
+	Bytes    uint64            `json:"bytes"`
+	MaxBytes uint64            `json:"max_bytes"`
+	Pending  map[string]uint64 `json:"pending"` // records not acknowledged by the cloud, by lane
+}
+
+// Counters is the counters of one room.
+type Counters struct {
+	Room   string
+	Values map[string]uint64
+}
+
+const maxRequests = 16
+
+// Handler serves report.
+func Handler(report func() Report) http.Handler {
+	mux := http.NewServeMux()
+	slots := make(chan struct{}, maxRequests)
+	page := func(pattern string, write func(w http.ResponseWriter, r Report)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
+			select {
+			case slots <- struct{}{}:
+				defer func() { <-slots }()
+				write(w, report())
+			default:
+				http.Error(w, "too many requests", http.StatusServiceUnavailable)
+			}
+		})
+	}
+	page("GET /healthz", func(w http.ResponseWriter, r Report) {
+		w.Header().Set("Content-Type", "application/json")
+		if !r.OK {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		_ = e.Encode(r) // the other side went away
+	})
+	page("GET /metrics", func(w http.ResponseWriter, r Report) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_ = WriteMetrics(w, r)
+	})
+	return mux
+}
+
+// Serve serves report on ln until ctx ends.
+func Serve(ctx context.Context, ln net.Listener, log *slog.Logger, report func() Report) error {
+	s := &http.Server{
+		Handler: Handler(report), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
+		IdleTimeout: 30 * time.Second, MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	stop := context.AfterFunc(ctx, func() { s.Close() })
+	defer stop()
+	if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("status: %w", err)
+	}
+	return nil
+}
+
+// WriteMetrics writes r in the Prometheus text format.
+func WriteMetrics(to io.Writer, r Report) error {
+	w := &metrics{Writer: bufio.NewWriter(to)}
+	gw := []string{"gateway", r.Gateway}
+	w.family("yizhan_info", "gauge", "The program's version.")
+	w.value("yizhan_info", 1, append(gw, "version", r.Version)...)
+	w.family("yizhan_up", "gauge", "1 while every vital part runs.")
+	w.value("yizhan_up", b2f(r.OK))
+	w.family("yizhan_uptime_seconds", "gauge", "Since the program started.")
+	w.value("yizhan_uptime_seconds", float64(r.UptimeS))
+	w.family("yizhan_part_up", "gauge", "1 while the part runs.")
+	for _, p := range r.Parts {
+		w.value("yizhan_part_up", b2f(p.OK), "part", p.Name)
+	}
+	w.family("yizhan_clock_quality", "gauge", "1 for the quality of the gateway's time.")
+	w.value("yizhan_clock_quality", 1, "tq", r.Clock.TQ)
+	w.family("yizhan_uplink_connected", "gauge", "1 while connected to the cloud.")
+	w.value("yizhan_uplink_connected", b2f(r.Uplink.State == "connected"))
+	w.family("yizhan_spool_bytes", "gauge", "Size of the segments on the card.")
+	w.value("yizhan_spool_bytes", float64(r.Spool.Bytes))
+	w.family("yizhan_spool_max_bytes", "gauge", "What they may grow to.")
+	w.value("yizhan_spool_max_bytes", float64(r.Spool.MaxBytes))
+	w.family("yizhan_spool_pending", "gauge", "Records not acknowledged by the cloud.")
+	for _, l := range slices.Sorted(maps.Keys(r.Spool.Pending)) {
+		w.value("yizhan_spool_pending", float64(r.Spool.Pending[l]), "lane", l)
+	}
+	w.family("yizhan_device_up", "gauge", "1 while the driver runs.")
+	for _, d := range r.Devices {
+		w.value("yizhan_device_up", b2f(d.Status == "running"), "device", d.ID, "kind", d.Kind)
+	}
+	w.family("yizhan_device_restarts_total", "counter", "Runs of the driver after the first.")
+	for _, d := range r.Devices {
+		w.value("yizhan_device_restarts_total", float64(d.Restarts), "device", d.ID, "kind", d.Kind)
+	}
+	w.family("yizhan_device_events_total", "counter", "What the driver counts; see its package comment.")
+	for _, d := range r.Devices {
+		for _, k := range slices.Sorted(maps.Keys(d.Counters)) {
+			w.value("yizhan_device_events_total", float64(d.Counters[k]), "device", d.ID, "kind", d.Kind, "event", k)
+		}
+	}
+	w.family("yizhan_events_total", "counter", "What the rooms of the gateway count; see their package comments.")
+	for _, c := range r.Counters {
+		for _, k := range slices.Sorted(maps.Keys(c.Values)) {
+			w.value("yizhan_events_total", float64(c.Values[k]), "room", c.Room, "event", k)
+		}
+	}
+	w.family("yizhan_process", "gauge", "Of the process.")
+	for _, k := range slices.Sorted(maps.Keys(r.Gauges)) {
+		w.value("yizhan_process", r.Gauges[k], "name", k)
+	}
+	return w.Flush()
+}
+
+type metrics struct{ *bufio.Writer }
+
+func (w *metrics) family(name, kind, help string) {
+	fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+}
+
+// value writes one sample; labels are names and values in turn.
+func (w *metrics) value(name string, v float64, labels ...string) {
+	w.WriteString(name)
+	for i := 0; i < len(labels); i += 2 {
+		sep := ","
+		if i == 0 {
+			sep = "{"
+		}
+		w.WriteString(sep + labels[i] + `="` + escape(labels[i+1]) + `"`)
+	}
+	if len(labels) > 0 {
+		w.WriteByte('}')
+	}
+	w.WriteString(" " + strconv.FormatFloat(v, 'g', -1, 64) + "\n")
+}
+
+func escape(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s)
+}
+
+func b2f(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
