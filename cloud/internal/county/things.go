@@ -154,6 +154,7 @@ type Command struct {
 	Action   string            `json:"action"`
 	Args     map[string]string `json:"args,omitempty"`
 	Created  time.Time         `json:"created"`
+	Sent     *time.Time        `json:"sent,omitempty"`    // when it left for the gateway
 	Outcome  telemetry.Outcome `json:"outcome,omitempty"` // empty while nothing came back
 	Detail   string            `json:"detail,omitempty"`
 	Answered *time.Time        `json:"answered,omitempty"`

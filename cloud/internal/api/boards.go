@@ -1,0 +1,31 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"yizhan/cloud/internal/county"
+)
+
+func (a *API) boards(h huma.API) {
+	s := a.cfg.Store
+	all(a, h, "/gateways", "gateway", "All boards", s.Gateways, county.Gateway.Served)
+	one(a, h, "/gateways", "gateway", "A board", s.Gateway, county.Gateway.Served)
+	all(a, h, "/devices", "device", "All devices, bound or not", s.Devices, county.Device.Served)
+	huma.Register(h, huma.Operation{
+		OperationID: "get-device", Method: http.MethodGet, Path: Prefix + "/devices/{gateway}/{device}", Tags: []string{"device"},
+		Summary: "A device and the last it said, by kind",
+	}, func(ctx context.Context, in *struct {
+		Gateway string `path:"gateway" pattern:"^[a-z0-9-]{1,32}$" example:"van-03"`
+		Device  string `path:"device" pattern:"^[a-z0-9-]{1,32}$" example:"gps"`
+	},
+	) (*answer[county.Device], error) {
+		d, err := find(ctx, a, "device", in.Gateway+"/"+in.Device, s.Device)
+		if err != nil {
+			return nil, err
+		}
+		return reply(d.Served(a.cfg.Now())), nil
+	})
+}

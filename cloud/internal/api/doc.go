@@ -1,0 +1,24 @@
+// Package api answers programs and the console: JSON over HTTP under /api/v1, described by OpenAPI 3.1.
+//
+//	GET  /about                          whose county this is, the server's time
+//	GET  /map                            the county's base map and sites (GeoJSON, RFC 7946)
+//	GET  /vehicles, /vehicles/{id}       vans with position, age and motion
+//	GET  /vehicles/{id}/track?from&to    where one was (GeoJSON)
+//	GET  /lockers, /lockers/{id}
+//	GET  /coldboxes, /coldboxes/{id}, /coldboxes/{id}/climate?from&to
+//	GET  /parcels?q&after&limit, /parcels/{waybill}
+//	GET  /devices, /devices/{gateway}/{device}
+//	GET  /gateways, /gateways/{id}
+//	POST /waybills                       one or up to 1,000: good rows pass, bad rows come back with index and field
+//	POST /commands, GET /commands, GET /commands/{id}
+//	GET  /stream                         changes (room live)
+//
+// # Promises
+//
+//   - A list is {items, next}; next is empty at the end and else the value of after for more.
+//   - A live value carries when it was measured, how good that time is, and its age at the moment of the answer.
+//   - An error is problem+json (RFC 9457) and names the parameter or field; what a store said is logged, not shown.
+//   - Bodies are capped (1 MiB), questions to the store have a deadline.
+//
+// It does not decide who may ask (room account stands before it), nor hold state.
+package api

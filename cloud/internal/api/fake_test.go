@@ -1,0 +1,151 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"yizhan/cloud/internal/api"
+	"yizhan/cloud/internal/county"
+)
+
+// fake is a store in memory, for what is the API's own: routes, ages, errors.
+type fake struct {
+	mu       sync.Mutex
+	broken   error
+	vehicles []county.Vehicle
+	lockers  []county.Locker
+	boxes    []county.ColdBox
+	boards   []county.Gateway
+	devices  []county.Device
+	parcels  []county.Parcel
+	evidence []county.Evidence
+	orders   map[string]county.Command
+	fixes    []api.Fix
+	asked    [2]time.Time
+}
+
+func pick[T any](f *fake, all []T, is func(T) bool) (v T, ok bool, err error) {
+	for _, x := range all {
+		if is(x) {
+			return x, true, f.broken
+		}
+	}
+	return v, false, f.broken
+}
+
+func (f *fake) Vehicles(context.Context) ([]county.Vehicle, error) { return f.vehicles, f.broken }
+func (f *fake) Vehicle(_ context.Context, id string) (county.Vehicle, bool, error) {
+	return pick(f, f.vehicles, func(v county.Vehicle) bool { return v.ID == id })
+}
+func (f *fake) Lockers(context.Context) ([]county.Locker, error) { return f.lockers, f.broken }
+func (f *fake) Locker(_ context.Context, id string) (county.Locker, bool, error) {
+	return pick(f, f.lockers, func(v county.Locker) bool { return v.ID == id })
+}
+func (f *fake) ColdBoxes(context.Context) ([]county.ColdBox, error) { return f.boxes, f.broken }
+func (f *fake) ColdBox(_ context.Context, id string) (county.ColdBox, bool, error) {
+	return pick(f, f.boxes, func(v county.ColdBox) bool { return v.ID == id })
+}
+func (f *fake) Gateways(context.Context) ([]county.Gateway, error) { return f.boards, f.broken }
+func (f *fake) Gateway(_ context.Context, id string) (county.Gateway, bool, error) {
+	return pick(f, f.boards, func(v county.Gateway) bool { return v.ID == id })
+}
+func (f *fake) Devices(context.Context) ([]county.Device, error) { return f.devices, f.broken }
+func (f *fake) Device(_ context.Context, id string) (county.Device, bool, error) {
+	return pick(f, f.devices, func(v county.Device) bool { return v.ID == id })
+}
+
+func (f *fake) Parcels(_ context.Context, q, after string, limit int) (items []county.Parcel, next string, err error) {
+	for _, p := range f.parcels {
+		if after != "" {
+			if p.Waybill.Waybill == after {
+				after = ""
+			}
+			continue
+		}
+		if !strings.HasPrefix(p.Waybill.Waybill, q) {
+			continue
+		}
+		if len(items) == limit {
+			return items, items[limit-1].Waybill.Waybill, f.broken
+		}
+		items = append(items, p)
+	}
+	return items, "", f.broken
+}
+
+func (f *fake) Timeline(_ context.Context, waybill string) (county.Timeline, bool, error) {
+	p, ok, err := pick(f, f.parcels, func(p county.Parcel) bool { return p.Waybill.Waybill == waybill })
+	return county.Timeline{Parcel: p, Evidence: f.evidence}, ok, err
+}
+
+type tagTaken struct{}
+
+func (tagTaken) Error() string     { return "is the tag of another parcel" }
+func (tagTaken) FieldName() string { return "epc" }
+
+func (f *fake) PutWaybills(_ context.Context, ws []county.Waybill, now time.Time) ([]county.Parcel, map[int]error, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	refused := map[int]error{}
+	var created []county.Parcel
+	for i, w := range ws {
+		if w.EPC == "ABCD0001" {
+			refused[i] = tagTaken{}
+			continue
+		}
+		p := county.Parcel{Waybill: w, Stage: county.Created, Since: now, Version: 1}
+		f.parcels, created = append(f.parcels, p), append(created, p)
+	}
+	return created, refused, f.broken
+}
+
+func (f *fake) Command(_ context.Context, id string) (county.Command, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c, ok := f.orders[id]
+	return c, ok, f.broken
+}
+
+func (f *fake) Commands(context.Context, int) (all []county.Command, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.orders {
+		all = append(all, c)
+	}
+	return all, f.broken
+}
+
+func (f *fake) Track(_ context.Context, _ string, from, to time.Time, _ int) ([]api.Fix, error) {
+	f.asked = [2]time.Time{from, to}
+	return f.fixes, f.broken
+}
+
+func (f *fake) Climate(_ context.Context, _ string, from, to time.Time, _ int) ([]api.Sample, error) {
+	f.asked = [2]time.Time{from, to}
+	return nil, f.broken
+}
+
+var (
+	errBusy     = errors.New("busy")
+	errConflict = errors.New("conflict")
+)
+
+func (f *fake) Issue(_ context.Context, c county.Command) (county.Command, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch c.ID {
+	case "busy-busy":
+		return c, errBusy
+	case "conflict-1":
+		return c, errConflict
+	case "":
+		c.ID = "made"
+	}
+	f.orders[c.ID] = c
+	return c, f.broken
+}
+
+func (f *fake) Shown(c county.Command) county.Command { return c }
