@@ -34,9 +34,10 @@
 //	NewCloud(CloudConfig) (*Cloud, error)
 //	(*Cloud).Handle(func(ctx, gateway, what string, payload []byte))   before Run; called in the connection's reader
 //	(*Cloud).Send(gateway, what string, payload []byte) error          on down/{gateway}/{what}; ErrNotConnected
-//	(*Cloud).Key(gateway) (crypto.PublicKey, bool)                     of the certificate it is connected with
+//	(*Cloud).Key(gateway) (ed25519.PublicKey, bool)                   of the certificate it connected with last
 //	(*Cloud).Run(ctx) error, Addr() net.Addr, Connected() []string, Counters() map[string]uint64
 //
+// The certificate's key must be Ed25519.
 // Mutual TLS 1.3 comes before the first MQTT byte. The certificate's common name is the gateway's id and must be the client
 // id; a user name is ignored. A gateway publishes on up/{id}/ a lane, hello and state, and hears
 // down/{id}/. A PUBACK is sent when Handle returns, which is no promise of a commit: that is the ack message. Only
@@ -49,7 +50,7 @@
 //	D2  sends wills past the ACL and OnPublish         dropped (Edge), checked at CONNECT (Cloud)
 //	D3  checks the ACL of an aliased topic as empty    TopicAliasMaximum 0
 //	D4  a PUBLISH deletes the in-flight command of the same packet id   commands are sent at QoS 0 and carry their own id
-//	D5  a session belongs to a client id               client ids are prefixed with the user; no session survives
+//	D5  a session belongs to a client id               client ids are made unique by user and connection; no session survives
 //	D6  allocates what a header claims                 size checked before CONNECT (8 KiB) and after (MaxPacketBytes)
 //	D7  waits for CONNECT for ever                     5 s, and caps by address and in total
 //	D8  Deny doesn't deny in its ledger                own ACL, deny by default
@@ -61,6 +62,7 @@
 // # Counters
 //
 //	connects, connects_refused, auth_failed   connections established, turned away by a cap or guard, refused
+//	takeovers, panics                         older connections ended by a new one (Cloud), handlers that panicked
 //	publishes, publishes_qos0                 PUBLISH packets accepted at QoS 1, at QoS 0
 //	readings, raw_reads, duplicates           readings appended, shown only, told twice
 //	quarantined                               items refused and kept as quarantine records

@@ -1,0 +1,97 @@
+package broker
+
+import "sync"
+
+// acks is a client's publishes that aren't acknowledged yet, in the order of their arrival. A PUBACK leaves when
+// its publish and all before it are done (MQTT-4.6.0-2).
+type acks struct {
+	ready chan struct{} // the first is done
+	room  chan struct{} // some left
+
+	mu    sync.Mutex
+	queue []*slot
+	bytes int
+}
+
+// slot is one publish.
+type slot struct {
+	id    uint16
+	bytes int
+	done  bool
+}
+
+func newAcks() *acks { return &acks{ready: make(chan struct{}, 1), room: make(chan struct{}, 1)} }
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// begin queues a publish; nil when there are too many, or too many bytes of them.
+func (a *acks) begin(id uint16, bytes int, limit Limits) *slot {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := len(a.queue); n >= limit.Unacked || n > 0 && a.bytes+bytes > limit.UnackedBytes {
+		return nil
+	}
+	s := &slot{id: id, bytes: bytes}
+	a.queue = append(a.queue, s)
+	a.bytes += bytes
+	return s
+}
+
+// full reports whether the next publish may have to wait.
+func (a *acks) full(limit Limits) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.queue) >= limit.Unacked || a.bytes >= limit.UnackedBytes
+}
+
+// finish marks a publish as done.
+func (a *acks) finish(s *slot) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.done = true
+	if a.queue[0] == s {
+		signal(a.ready)
+	}
+}
+
+// take removes what is done from the front and appends its PUBACKs to b. The same bytes are a
+// success in MQTT 3.1.1 and 5.
+func (a *acks) take(b []byte) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := 0
+	for ; n < len(a.queue) && a.queue[n].done; n++ {
+		s := a.queue[n]
+		b = append(b, 0x40, 2, byte(s.id>>8), byte(s.id))
+		a.bytes -= s.bytes
+	}
+	if n > 0 {
+		a.queue = append(a.queue[:0], a.queue[n:]...)
+		signal(a.room)
+	}
+	return b
+}
+
+// writeAcks writes PUBACKs as they become due until the connection ends. Nobody else waits for this
+// client.
+func (c *conn) writeAcks() {
+	var b []byte
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-c.acks.ready:
+		}
+		if b = c.acks.take(b[:0]); len(b) > 0 {
+			if _, err := c.Write(b); err != nil {
+				return
+			}
+			c.guard.count.add("acks", len(b)/4)
+		}
+	}
+}

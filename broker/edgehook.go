@@ -1,0 +1,142 @@
+package broker
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"yizhan/broker/topic"
+)
+
+// edgeHook is how mochi asks the Edge.
+type edgeHook struct {
+	mqtt.HookBase
+	edge *Edge
+}
+
+// ID names the hook.
+func (h *edgeHook) ID() string { return "edge" }
+
+// Provides tells mochi what to ask.
+func (h *edgeHook) Provides(b byte) bool {
+	switch b {
+	case mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
+		mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnPublishDropped:
+		return true
+	}
+	return false
+}
+
+// OnConnectAuthenticate lets a known user in. The client id becomes private to the user and unique to the
+// connection, so that no session is ever found again (D5).
+func (h *edgeHook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
+	e := h.edge
+	c, ok := cl.Net.Conn.(*conn)
+	if !ok {
+		return false
+	}
+	u := e.door.enter(c.ip, string(pk.Connect.Username), string(pk.Connect.Password), time.Now())
+	if u == nil {
+		e.count.add("auth_failed", 1)
+		e.slog.Warn("client refused, wrong user or password", "addr", c.ip)
+		return false
+	}
+	c.user, c.key = u, u.name+"/"+cl.ID
+	cl.ID = fmt.Sprintf("%s#%d", c.key, e.serial.Add(1))
+	e.mu.Lock()
+	old := e.clients[c.key]
+	e.clients[c.key] = c
+	e.mu.Unlock()
+	if old != nil { // MQTT-3.1.4-2: the same client again
+		old.Close()
+	}
+	return true
+}
+
+// OnSessionEstablish drops the will, which mochi would send past the ACL (D2), and makes the session end with the
+// connection.
+func (h *edgeHook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
+	if cl.Properties.Will.Flag != 0 {
+		h.edge.count.add("wills_dropped", 1)
+		cl.Properties.Will = mqtt.Will{}
+	}
+	cl.Properties.Clean = true
+}
+
+// OnSessionEstablished starts the writer of PUBACKs.
+func (h *edgeHook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
+	c := cl.Net.Conn.(*conn)
+	c.established.Store(true)
+	c.guard.work.Go(c.writeAcks)
+	h.edge.count.add("connects", 1)
+	h.edge.slog.Info("client connected", "device", c.user.name, "addr", c.ip)
+}
+
+// OnACLCheck is asked with a topic for every publish and delivery and with a filter for every subscription.
+func (h *edgeHook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
+	c, ok := cl.Net.Conn.(*conn)
+	if ok && c.user != nil && c.user.may(name, write) {
+		return true
+	}
+	h.edge.count.add("acl_denied", 1)
+	return false
+}
+
+func (u *user) may(name string, write bool) bool {
+	switch {
+	case write:
+		return u.role == Device && strings.HasPrefix(name, "dev/"+u.name+"/")
+	case u.role == Device:
+		return unshared(name) == topic.DeviceCommand(u.name)
+	case u.role == Technician:
+		return strings.HasPrefix(unshared(name), "dev/")
+	}
+	return false
+}
+
+// unshared takes $share/{group}/ off a filter (D11).
+func unshared(filter string) string {
+	p := strings.SplitN(filter, "/", 3)
+	if len(p) == 3 && strings.EqualFold(p[0], "$share") {
+		return p[2]
+	}
+	return filter
+}
+
+// OnPacketRead ends the connection of a client that publishes at QoS 2: mochi would lower the QoS and
+// answer with a packet that such a client doesn't expect.
+func (h *edgeHook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	if pk.FixedHeader.Type != packets.Publish || pk.FixedHeader.Qos < 2 {
+		return pk, nil
+	}
+	h.edge.count.add("qos2_refused", 1)
+	if c, ok := cl.Net.Conn.(*conn); ok && c.user != nil {
+		h.edge.slog.Warn("client disconnected, it publishes at qos 2", "device", c.user.name, "addr", c.ip)
+		refuseQoS2(c, pk.ProtocolVersion)
+	}
+	return pk, packets.ErrRejectPacket
+}
+
+// refuseQoS2 tells an MQTT 5 client why (MQTT 5, 3.14.2.1: 0x9B, QoS not supported).
+func refuseQoS2(c *conn, version byte) {
+	if version == 5 {
+		_, _ = c.Write([]byte{0xe0, 1, 0x9b})
+	}
+}
+
+// OnPublish takes what a device says out of mochi's hands: it gives no acknowledgement and shows nothing (D1).
+func (h *edgeHook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	if cl.Net.Inline {
+		return pk, nil
+	}
+	h.edge.publish(cl.Net.Conn.(*conn), &pk)
+	return pk, packets.ErrRejectPacket
+}
+
+// OnPublishDropped counts what a slow subscriber misses (D9).
+func (h *edgeHook) OnPublishDropped(*mqtt.Client, packets.Packet) {
+	h.edge.count.add("subscriber_dropped", 1)
+}

@@ -1,0 +1,84 @@
+package broker
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+)
+
+// Limits bound what clients may take. Zero values stand for the defaults (Edge, Cloud).
+type Limits struct {
+	MaxConns       int           // connections in total: 64, 2048
+	MaxConnsPerIP  int           // of one address: 16, no limit
+	MaxPacketBytes uint32        // of one MQTT packet: 256 KiB, 1 MiB and 4 KiB
+	ConnectTimeout time.Duration // from accept to CONNECT, the TLS handshake included: 5 s
+	WriteTimeout   time.Duration // of one write: 10 s
+	Unacked        int           // publishes of one client that wait for their fsync: 256 (Edge only)
+	UnackedBytes   int           // and their payloads: 1 MiB (Edge only)
+	FanOut         int           // readings that wait to be shown: 4096 (Edge only)
+}
+
+const (
+	maxConnectBytes = 8 << 10 // of a CONNECT packet
+	writesPending   = 1024    // packets queued for one slow subscriber
+	never           = 1 << 30 // seconds between $SYS updates, which nobody reads and which stop the world
+)
+
+func or[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
+		return d
+	}
+	return v
+}
+
+func (l Limits) withDefaults(conns, perIP int, packet uint32) Limits {
+	l.MaxConns = or(l.MaxConns, conns)
+	l.MaxConnsPerIP = or(l.MaxConnsPerIP, perIP)
+	l.MaxPacketBytes = or(l.MaxPacketBytes, packet)
+	l.ConnectTimeout = or(l.ConnectTimeout, 5*time.Second)
+	l.WriteTimeout = or(l.WriteTimeout, 10*time.Second)
+	l.Unacked = or(l.Unacked, 256)
+	l.UnackedBytes = or(l.UnackedBytes, 1<<20)
+	l.FanOut = or(l.FanOut, 4096)
+	return l
+}
+
+// capabilities are what mochi offers to clients here.
+func (l Limits) capabilities() *mqtt.Capabilities {
+	c := mqtt.NewDefaultServerCapabilities()
+	c.MaximumPacketSize = l.MaxPacketBytes       // D6
+	c.TopicAliasMaximum = 0                      // D3
+	c.MaximumQos = 1                             // told to MQTT 5 clients; who publishes at 2 is disconnected
+	c.MaximumClientWritesPending = writesPending // a queue walked once stays in memory
+	c.MaximumInflight = writesPending
+	c.MaximumSessionExpiryInterval = 0 // no session outlives its connection
+	c.MaximumMessageExpiryInterval = 0 // the last reading is shown however old it is
+	return c
+}
+
+// counters count events by name.
+type counters struct {
+	mu sync.Mutex
+	n  map[string]uint64
+}
+
+func (c *counters) add(name string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == nil {
+		c.n = map[string]uint64{}
+	}
+	c.n[name] += uint64(n)
+}
+
+func (c *counters) all() map[string]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == nil {
+		return map[string]uint64{}
+	}
+	return maps.Clone(c.n)
+}
