@@ -22,16 +22,16 @@
 // recomputed under the object's lock whenever evidence arrives: late, doubled and reordered
 // evidence gives the same state. A reading told twice (same device and n; or, without n, same
 // device, kind, at and body) is one piece of evidence. The rules themselves are pure functions of
-// other rooms (Rules), handed in by the face.
+// the rooms parcel, vehicle, locker and coldchain.
 //
 // # SQL
 //
-// Keyed get, put and range, behind one small dialect layer: arrays through unnest on Postgres,
-// json_each on SQLite; times are Unix milliseconds, documents JSON. Migrations are goose's, under a session lock on Postgres.
+// Keyed get, put and range, behind one small dialect layer: rows go in as arrays through unnest or by
+// COPY on Postgres, one by one through a prepared statement on SQLite; times are Unix milliseconds, documents JSON. Migrations are goose's, under a session lock on Postgres.
 // SQLite: WAL, synchronous FULL, one writer connection. Postgres: correct with two ingest
 // workers; archive numbers are taken under a row lock, so that they count in commit order and a
 // reader of the archive never skips a late one.
 //
-// It does not: retry (its caller does; Transient tells when that helps), publish, or hold
+// It does not: retry (its caller does; ErrAway tells when that helps), publish, or hold
 // anything in memory but the registry.
 package state

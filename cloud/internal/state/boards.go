@@ -1,0 +1,228 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"yizhan/broker/frame"
+	"yizhan/cloud/internal/county"
+	"yizhan/devices/telemetry"
+)
+
+// A board is the row of a gateway.
+type board struct {
+	id        string
+	version   int64
+	received  int64
+	software  string
+	clock     clock
+	epochs    int64
+	committed int64
+	backlog   int64
+	lanes     []frame.LaneState // of the last hello
+	changed   bool
+}
+
+// lockBoards locks the rows of all gateways of the group in order, and makes those that are new.
+func (c *commit) lockBoards(ctx context.Context) error {
+	ids := map[string]bool{}
+	for i := range c.arrivals {
+		ids[c.arrivals[i].Frame.Gateway] = true
+	}
+	var err error
+	c.boards, err = lockBoards(ctx, c.c, slices.Sorted(maps.Keys(ids)))
+	return err
+}
+
+func lockBoards(ctx context.Context, c conn, ids []string) (map[string]*board, error) {
+	boards, err := readBoards(ctx, c, ids, true)
+	if err != nil || len(boards) == len(ids) {
+		return boards, err
+	}
+	var rows [][]any
+	for _, id := range ids {
+		if boards[id] == nil {
+			rows = append(rows, (&board{id: id}).row())
+		}
+	}
+	if err := c.put(ctx, newGatewaysTable, rows); err != nil {
+		return nil, err
+	}
+	return readBoards(ctx, c, ids, true)
+}
+
+const boardColumns = "id, version, received_ms, software, boot, mono_ns, mono_ms, epochs, committed, backlog, lanes"
+
+// readBoards reads gateways by id; all of them where ids is nil.
+func readBoards(ctx context.Context, c conn, ids []string, lock bool) (map[string]*board, error) {
+	w := c.words()
+	q, args := "select "+boardColumns+" from gateways", []any(nil)
+	if ids != nil {
+		q, args = q+" where "+w.in("id", "$1"), []any{w.list(ids)}
+	}
+	q += " order by id"
+	if lock {
+		q += w.lock
+	}
+	boards := map[string]*board{}
+	err := c.each(ctx, func(scan func(...any) error) error {
+		b := &board{}
+		var boot, lanes string
+		var monoMS int64
+		if err := scan(&b.id, &b.version, &b.received, &b.software, &boot, &b.clock.mono, &monoMS, &b.epochs, &b.committed, &b.backlog, &lanes); err != nil {
+			return err
+		}
+		b.clock.received = moment(monoMS)
+		boards[b.id] = b
+		if boot != "" {
+			if err := b.clock.boot.UnmarshalText([]byte(boot)); err != nil {
+				return err
+			}
+		}
+		if lanes != "" {
+			return json.Unmarshal([]byte(lanes), &b.lanes)
+		}
+		return nil
+	}, q, args...)
+	return boards, err
+}
+
+func (b *board) row() []any {
+	boot, lanes := "", ""
+	if !b.clock.received.IsZero() {
+		boot = b.clock.boot.String()
+	}
+	if len(b.lanes) > 0 {
+		j, _ := json.Marshal(b.lanes) // numbers and words always marshal
+		lanes = string(j)
+	}
+	return []any{b.id, b.version, b.received, b.software, boot, b.clock.mono, ms(b.clock.received), b.epochs, b.committed, b.backlog, lanes}
+}
+
+// heard notes a frame: when the gateway last spoke, how far its clock is, and what it holds less.
+func (b *board) heard(a *county.Arrival, l *lane, v *county.Verdict) {
+	b.changed = true
+	b.received = max(b.received, ms(a.Received))
+	b.committed += int64(v.Fresh)
+	last := &a.Frame.Records[len(a.Frame.Records)-1]
+	if b.clock.received.IsZero() || b.clock.boot == last.Boot && last.MonoNS > b.clock.mono {
+		b.clock = clock{last.Boot, last.MonoNS, a.Received}
+	}
+	for _, s := range b.lanes {
+		if s.Epoch == l.epoch && s.Lane == l.lane {
+			for _, r := range l.spans.missing(a.Frame.First(), a.Frame.Last()) {
+				if r.From < s.Next {
+					b.backlog = max(0, b.backlog-int64(min(r.To, s.Next-1)-r.From+1))
+				}
+			}
+		}
+	}
+}
+
+func (c *commit) putBoards(ctx context.Context) error {
+	var rows [][]any
+	for _, id := range slices.Sorted(maps.Keys(c.boards)) {
+		if b := c.boards[id]; b.changed {
+			b.version++
+			rows = append(rows, b.row())
+			c.changes = append(c.changes, county.Change{Kind: county.GatewayChanged, ID: id, Version: b.version, Object: c.reg.gatewayOf(b)})
+		}
+	}
+	return c.c.put(ctx, gatewaysTable, rows)
+}
+
+// gatewayOf is a board as the API shows it.
+func (p *places) gatewayOf(b *board) county.Gateway {
+	g := county.Gateway{ID: b.id}
+	if known := p.gateway[b.id]; known != nil {
+		g = *known
+	}
+	if b.received != 0 {
+		t := moment(b.received)
+		g.LastFrame = &t
+	}
+	g.Version, g.Epochs, g.Committed, g.Backlog, g.Revision = b.software, int(b.epochs), uint64(b.committed), uint64(b.backlog), b.version
+	if !b.clock.received.IsZero() {
+		g.Boot = b.clock.boot.String()
+	}
+	return g
+}
+
+// Hello takes what a gateway says after it connected: the anchor of its clock, its software and
+// what it holds. It answers with the committed ranges of every lane that the hello lists.
+func (s *Store) Hello(ctx context.Context, gateway string, h *frame.Hello, received time.Time) (acks []frame.Ack, changes []county.Change, err error) {
+	err = s.update(ctx, "hello", func(c conn) error {
+		acks, changes = nil, nil
+		boards, err := lockBoards(ctx, c, []string{gateway})
+		if err != nil {
+			return err
+		}
+		b := boards[gateway]
+		committed, err := readSpans(ctx, c, gateway)
+		if err != nil {
+			return err
+		}
+		b.backlog, b.lanes = 0, h.Lanes
+		for _, l := range h.Lanes {
+			have := committed[laneKey{l.Epoch, l.Lane}]
+			if l.Next > max(1, l.First) {
+				for _, r := range have.missing(max(1, l.First), l.Next-1) {
+					b.backlog += int64(r.To - r.From + 1)
+				}
+			}
+			acks = append(acks, frame.Ack{Epoch: l.Epoch, Lane: l.Lane, Ranges: have})
+		}
+		b.clock = clock{h.Boot, h.MonoNS, received}
+		b.software = clean(h.Version)
+		b.received = max(b.received, ms(received))
+		b.version++
+		changes = []county.Change{{Kind: county.GatewayChanged, ID: gateway, Version: b.version, Object: s.registry.Load().gatewayOf(b)}}
+		return c.put(ctx, gatewaysTable, [][]any{b.row()})
+	})
+	return acks, changes, err
+}
+
+type laneKey struct {
+	epoch frame.Epoch
+	lane  telemetry.Lane
+}
+
+// readSpans reads the whole ledger of a gateway.
+func readSpans(ctx context.Context, c conn, gateway string) (map[laneKey]spans, error) {
+	out := map[laneKey]spans{}
+	err := c.each(ctx, func(scan func(...any) error) error {
+		var epoch, text string
+		var lane int64
+		if err := scan(&epoch, &lane, &text); err != nil {
+			return err
+		}
+		var k laneKey
+		if err := k.epoch.UnmarshalText([]byte(epoch)); err != nil {
+			return err
+		}
+		k.lane = telemetry.Lane(lane)
+		var err error
+		out[k], err = parseSpans(text)
+		return err
+	}, "select epoch, lane, spans from ranges where gateway = $1", gateway)
+	return out, err
+}
+
+// Ranges returns all committed ranges of a lane.
+func (s *Store) Ranges(ctx context.Context, gateway string, epoch frame.Epoch, l telemetry.Lane) ([]frame.Range, error) {
+	all, err := readSpans(ctx, s.db.reader(), gateway)
+	return all[laneKey{epoch, l}], classify(err)
+}
+
+// GatewayClock returns the anchor of a gateway's clock: at monoNS of boot something of it was received.
+func (s *Store) GatewayClock(ctx context.Context, gateway string) (boot frame.Boot, monoNS int64, received time.Time, ok bool, err error) {
+	boards, err := readBoards(ctx, s.db.reader(), []string{gateway}, false)
+	b := boards[gateway]
+	if err != nil || b == nil || b.clock.received.IsZero() {
+		return boot, 0, received, false, classify(err)
+	}
+	return b.clock.boot, b.clock.mono, b.clock.received, true, nil
+}

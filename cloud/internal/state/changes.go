@@ -1,0 +1,98 @@
+package state
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"yizhan/cloud/internal/county"
+)
+
+// gatherChanges adds the vehicles and lockers as this transaction leaves them.
+func (c *commit) gatherChanges(ctx context.Context) error {
+	if err := c.countLoads(ctx); err != nil {
+		return err
+	}
+	if len(c.vans) > 0 {
+		ids := slices.Sorted(maps.Keys(c.vans))
+		vans, err := readVans(ctx, c.c, ids, false)
+		if err != nil {
+			return err
+		}
+		loads, err := readLoads(ctx, c.c, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			noun, err := c.reg.vehicleOf(id, vans[id])
+			if err != nil {
+				return err
+			}
+			noun.Aboard = len(loads[id])
+			c.changes = append(c.changes, county.Change{Kind: county.VehicleChanged, ID: id, Version: noun.Version, Object: noun})
+		}
+	}
+	if len(c.lockers) == 0 {
+		return nil
+	}
+	versions, err := readLockers(ctx, c.c, c.lockers, false)
+	if err != nil {
+		return err
+	}
+	for _, id := range c.lockers {
+		cells, err := readCells(ctx, c.c, id)
+		if err != nil {
+			return err
+		}
+		last := int64(0)
+		if known := c.reg.locker[id]; known != nil {
+			if b := c.boards[known.Gateway]; b != nil {
+				last = b.received
+			}
+		}
+		noun := c.reg.lockerOf(id, versions[id], cells[id], moment(last))
+		c.changes = append(c.changes, county.Change{Kind: county.LockerChanged, ID: id, Version: noun.Version, Object: noun})
+	}
+	return nil
+}
+
+// countLoads gives vehicles whose load changed a new version.
+func (c *commit) countLoads(ctx context.Context) error {
+	if len(c.loads) == 0 {
+		return nil
+	}
+	ids := slices.Sorted(maps.Keys(c.loads))
+	vans, err := c.lockVans(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var rows [][]any
+	for _, id := range ids {
+		c.vans[id] = true
+		vans[id].version++
+		rows = append(rows, vans[id].row())
+	}
+	return c.c.put(ctx, vehiclesTable, rows)
+}
+
+// readLoads reads the waybills aboard of vehicles; of all where ids is nil.
+func readLoads(ctx context.Context, c conn, ids []string) (map[string][]string, error) {
+	w := c.words()
+	q, args := "select place, waybill from parcels where place >= 'vehicle/' and place < 'vehicle0' order by place, waybill", []any(nil)
+	if ids != nil {
+		places := make([]string, len(ids))
+		for i, id := range ids {
+			places[i] = "vehicle/" + id
+		}
+		q, args = "select place, waybill from parcels where "+w.in("place", "$1")+" order by place, waybill", []any{w.list(places)}
+	}
+	loads := map[string][]string{}
+	err := c.each(ctx, func(scan func(...any) error) error {
+		var place, waybill string
+		err := scan(&place, &waybill)
+		_, id := cutThing(place)
+		loads[id] = append(loads[id], waybill)
+		return err
+	}, q, args...)
+	return loads, err
+}

@@ -1,0 +1,108 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"yizhan/cloud/internal/county"
+	"yizhan/devices/telemetry"
+)
+
+// ErrExists says that an id is taken.
+var ErrExists = errors.New("exists already")
+
+// result is the outcome of a command as its gateway told it.
+type result struct {
+	telemetry.Result
+	device string
+	at     time.Time
+}
+
+// answerCommands writes the first outcome that comes back for each command. A result of a gateway other
+// than the one that was asked changes nothing.
+func (c *commit) answerCommands(ctx context.Context) error {
+	slices.SortStableFunc(c.results, func(a, b result) int { return a.at.Compare(b.at) })
+	for _, r := range c.results {
+		cmd, ok, err := readCommand(ctx, c.c, clean(r.Command))
+		if err != nil {
+			return err
+		}
+		if !ok || cmd.Outcome != "" || boardOf(cmd.Device) != boardOf(r.device) {
+			continue
+		}
+		_, err = c.c.exec(ctx, "update commands set outcome = $1, detail = $2, answered_ms = $3 where id = $4 and outcome = ''",
+			string(r.Outcome), clean(r.Detail), ms(r.at), cmd.ID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// boardOf is the gateway of gateway/device.
+func boardOf(device string) string { b, _ := cutThing(device); return b }
+
+// PutCommand keeps a command before it is sent. Its error wraps ErrExists when the id is taken.
+func (s *Store) PutCommand(ctx context.Context, cmd county.Command) error {
+	doc, err := json.Marshal(cmd)
+	if err != nil {
+		return fmt.Errorf("state: command: %w", err)
+	}
+	return s.update(ctx, "command", func(c conn) error {
+		n, err := c.exec(ctx, "insert into commands (id, created_ms, doc, outcome, detail, answered_ms) values ($1, $2, $3, '', '', 0) on conflict (id) do nothing",
+			cmd.ID, ms(cmd.Created), clean(string(doc)))
+		if err == nil && n == 0 {
+			return fmt.Errorf("command %q %w", cmd.ID, ErrExists)
+		}
+		return err
+	})
+}
+
+func scanCommand(scan func(...any) error) (cmd county.Command, err error) {
+	var doc, outcome, detail string
+	var answered int64
+	if err := scan(&doc, &outcome, &detail, &answered); err != nil {
+		return cmd, err
+	}
+	if err := json.Unmarshal([]byte(doc), &cmd); err != nil {
+		return cmd, fmt.Errorf("command: %w", err)
+	}
+	if outcome != "" {
+		t := moment(answered)
+		cmd.Outcome, cmd.Detail, cmd.Answered = telemetry.Outcome(outcome), detail, &t
+	}
+	return cmd, nil
+}
+
+const commandColumns = "doc, outcome, detail, answered_ms"
+
+func readCommand(ctx context.Context, c conn, id string) (cmd county.Command, ok bool, err error) {
+	err = c.each(ctx, func(scan func(...any) error) error {
+		var err error
+		cmd, err = scanCommand(scan)
+		ok = true
+		return err
+	}, "select "+commandColumns+" from commands where id = $1", id)
+	return cmd, ok, err
+}
+
+// Command returns a command with its outcome.
+func (s *Store) Command(ctx context.Context, id string) (county.Command, bool, error) {
+	cmd, ok, err := readCommand(ctx, s.db.reader(), id)
+	return cmd, ok, classify(err)
+}
+
+// Commands returns the newest commands.
+func (s *Store) Commands(ctx context.Context, limit int) ([]county.Command, error) {
+	out := []county.Command{}
+	err := s.each(ctx, func(scan func(...any) error) error {
+		cmd, err := scanCommand(scan)
+		out = append(out, cmd)
+		return err
+	}, "select "+commandColumns+" from commands order by created_ms desc, id desc limit $1", limit)
+	return out, err
+}
