@@ -1,0 +1,15 @@
+package main
+
+import (
+	"yizhan/devices"
+	"yizhan/devices/gnss"
+	"yizhan/devices/modbus"
+)
+
+// kinds lists every driver there is, by the word that stands in the config. A new one is one line here.
+func kinds() []devices.Factory {
+	return []devices.Factory{
+		devices.Kind("gnss", gnss.New),
+		devices.Kind("modbus", modbus.New),
+	}
+}

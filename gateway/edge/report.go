@@ -1,0 +1,175 @@
+package edge
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"yizhan/devices"
+	"yizhan/devices/telemetry"
+	"yizhan/gateway/internal/config"
+	"yizhan/gateway/internal/status"
+	"yizhan/gateway/internal/supervise"
+)
+
+const reportEvery = time.Minute
+
+// report emits the gateway's own health until ctx ends.
+func (e *Edge) report(ctx context.Context) error {
+	t := time.NewTicker(reportEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		at, q := e.env.Clock.Now()
+		var h telemetry.Health
+		gauges := e.Report().Gauges
+		for _, name := range sorted(gauges) {
+			h = append(h, telemetry.Gauge{Name: name, Value: gauges[name]})
+		}
+		if err := e.broker.Accept(ctx, telemetry.New(config.Self, at, q, h)); err != nil && ctx.Err() == nil {
+			e.log.Warn("health not kept", "err", err)
+		}
+	}
+}
+
+// Report says how the gateway is now.
+func (e *Edge) Report() status.Report {
+	boot, _ := e.env.Clock.Mono()
+	r := status.Report{
+		Gateway: e.cfg.Gateway, Version: e.env.Version, OK: true, UptimeS: int64(time.Since(e.began).Seconds()), Boot: boot.String(),
+		Parts: []status.Part{}, Devices: []status.Device{},
+	}
+	now, q := e.env.Clock.Now()
+	r.Clock.TQ = string(q)
+	if q != telemetry.Unknown {
+		r.Clock.Now = now.Format(telemetry.TimeLayout)
+	} else {
+		r.Degraded = append(r.Degraded, "time unknown")
+	}
+	e.mu.Lock()
+	for _, name := range sorted(e.parts) {
+		p := status.Part{Name: name, OK: e.parts[name] == nil}
+		if !p.OK {
+			p.Err, r.OK = e.parts[name].Error(), false
+		}
+		r.Parts = append(r.Parts, p)
+	}
+	e.mu.Unlock()
+	e.reportDevices(&r)
+	e.reportUplink(&r)
+	e.reportSpool(&r)
+	r.Counters = append(r.Counters, status.Counters{Room: "broker", Values: e.broker.Counters()}, status.Counters{Room: "command", Values: e.command.Counters()})
+	e.gauges(&r)
+	return r
+}
+
+func (e *Edge) reportDevices(r *status.Report) {
+	counters := map[string]map[string]uint64{}
+	for _, d := range e.drivers {
+		if c, ok := d.Driver.(devices.Counting); ok {
+			counters[d.id] = c.Counters()
+		}
+	}
+	for _, s := range e.keep.States() {
+		r.Devices = append(r.Devices, status.Device{
+			ID: s.Name, Kind: s.Kind, Status: string(s.Status), ForS: int64(time.Since(s.Since).Seconds()), Restarts: s.Restarts,
+			Panics: s.Panics, Err: s.Err, Counters: counters[s.Name],
+		})
+		if s.Status != supervise.Running {
+			r.Degraded = append(r.Degraded, "device "+s.Name+" "+string(s.Status))
+		}
+	}
+}
+
+func (e *Edge) reportUplink(r *status.Report) {
+	u := e.uplink.Status()
+	r.Uplink = status.Uplink{State: u.State, ForS: int64(time.Since(u.Since).Seconds()), Err: u.Err, Conn: u.Conn, LastAckS: -1}
+	if !u.LastAck.IsZero() {
+		r.Uplink.LastAckS = int64(time.Since(u.LastAck).Seconds())
+	}
+	if u.State != "connected" {
+		r.Degraded = append(r.Degraded, "cloud not connected")
+	}
+	c := u.Core
+	r.Counters = append(r.Counters, status.Counters{Room: "uplink", Values: map[string]uint64{
+		"connects": u.Connects, "connect_failed": u.Failed, "frames": c.Frames, "records": c.Records, "bytes": c.Bytes,
+		"frames_backlog": c.Backlog, "resent_frames": c.Resent, "acks": c.Acks, "acks_bad": c.BadAcks, "hellos": c.Hellos,
+		"unsendable": c.Unsendable, "read_errors": c.ReadErrors,
+	}})
+}
+
+func (e *Edge) reportSpool(r *status.Report) {
+	c := e.spool.Counters()
+	r.Spool = status.Spool{Bytes: c["bytes"], MaxBytes: uint64(e.cfg.Spool.MaxBytes), Pending: map[string]uint64{}}
+	r.Counters = append(r.Counters, status.Counters{Room: "spool", Values: c})
+	for _, l := range telemetry.Lanes {
+		r.Spool.Pending[l.String()] = 0
+	}
+	for _, s := range e.spool.Lanes() {
+		// Below the highest acknowledged may be holes: they are few, and counted when they are the last.
+		if from := max(s.Acked+1, s.First); from < s.Next {
+			r.Spool.Pending[s.Lane.String()] += s.Next - from
+		}
+	}
+	if r.Spool.Bytes > r.Spool.MaxBytes/10*8 {
+		r.Degraded = append(r.Degraded, "spool more than 80 % full")
+	}
+}
+
+// gauges adds numbers of the process and the board.
+func (e *Edge) gauges(r *status.Report) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	g := map[string]float64{
+		"goroutines": float64(runtime.NumGoroutine()), "heap_bytes": float64(m.HeapAlloc), "spool_bytes": float64(r.Spool.Bytes),
+		"spool_pending": 0, "uplink_connected": 0, "devices_down": 0,
+	}
+	for _, n := range r.Spool.Pending {
+		g["spool_pending"] += float64(n)
+	}
+	if r.Uplink.State == "connected" {
+		g["uplink_connected"] = 1
+	}
+	for _, d := range r.Devices {
+		if d.Status != string(supervise.Running) {
+			g["devices_down"]++
+		}
+	}
+	if b, err := os.ReadFile("/proc/self/statm"); err == nil {
+		if f := strings.Fields(string(b)); len(f) > 1 {
+			if pages, err := strconv.ParseUint(f[1], 10, 64); err == nil {
+				g["rss_bytes"] = float64(pages) * float64(os.Getpagesize())
+			}
+		}
+	}
+	var st unix.Statfs_t
+	if unix.Statfs(filepath.Clean(e.cfg.Data), &st) == nil {
+		g["disk_free_bytes"] = float64(st.Bavail) * float64(st.Bsize)
+	}
+	if b, err := os.ReadFile("/sys/class/thermal/thermal_zone0/temp"); err == nil {
+		if milli, err := strconv.ParseFloat(strings.TrimSpace(string(b)), 64); err == nil {
+			g["cpu_temp_c"] = milli / 1000
+		}
+	}
+	r.Gauges = g
+}
+
+func sorted[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
