@@ -37,7 +37,8 @@ type CloudConfig struct {
 }
 
 // Handler takes what a gateway sends: what is a lane's name, hello or state. It is called in the
-// connection's reader, so the gateway is held while it blocks; ctx ends with the connection. It may keep payload.
+// connection's reader, so the gateway is held while it blocks; ctx ends when
+// a newer connection takes over or the broker stops. It may keep payload.
 type Handler func(ctx context.Context, gateway, what string, payload []byte)
 
 // Cloud is the broker of the cloud.
