@@ -1,6 +1,7 @@
 package county
 
 import (
+	"errors"
 	"time"
 
 	"yizhan/broker/frame"
@@ -20,6 +21,10 @@ type Sight struct {
 	Reading telemetry.Reading // of a record of type reading, when Bad is empty
 	Bad     string            // why the record is no valid reading; empty when it is, or when it is of another type
 }
+
+// ErrAway is wrapped by errors of the store that another try may cure: the server is away, busy,
+// full or restarting. Any other error of a commit is about what was to be committed.
+var ErrAway = errors.New("state is away")
 
 // Verdict is what became of one Arrival.
 type Verdict struct {

@@ -84,7 +84,7 @@ func once(rows [][]any) [][]any {
 // putArchive numbers the frames under the lock of the counter's row, which is held until the
 // commit: so numbers become visible in their order.
 func (c *commit) putArchive(ctx context.Context) error {
-	if err := quarantine(ctx, c.c, c.refused); err != nil {
+	if err := quarantine(ctx, c.c, c.refused, maxRefused); err != nil {
 		return err
 	}
 	if len(c.frames) > 0 {

@@ -12,13 +12,14 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
+
+	"yizhan/cloud/internal/county"
 )
 
-// ErrAway is wrapped by errors that another try may cure: the server is away, busy, full or
-// restarting. Any other error of Commit is about what was to be committed.
-var ErrAway = errors.New("state is away")
+// ErrAway is county.ErrAway, which ingest tells apart too.
+var ErrAway = county.ErrAway
 
-// Error adds ErrAway to an error by its nature.
+// classify adds ErrAway to an error by its nature.
 func classify(err error) error {
 	if err == nil || errors.Is(err, ErrAway) || !away(err) {
 		return err

@@ -36,6 +36,7 @@ create table quarantine (               -- refused input, once each; told counts
   id text collate "C" primary key, gateway text collate "C" not null, source text collate "C" not null, reason text collate "C" not null,
   told bigint not null, first_ms bigint not null, last_ms bigint not null, raw bytea not null);
 create index quarantine_last on quarantine (last_ms);
+create index quarantine_gateway on quarantine (gateway);
 create table alarms (
   id text collate "C" primary key, at_ms bigint not null, gateway text collate "C" not null, device text collate "C" not null,
   code text collate "C" not null, severity text collate "C" not null, detail text collate "C" not null);

@@ -35,6 +35,7 @@ create table quarantine (               -- refused input, once each; told counts
   id text primary key, gateway text not null, source text not null, reason text not null,
   told integer not null, first_ms integer not null, last_ms integer not null, raw blob not null);
 create index quarantine_last on quarantine (last_ms);
+create index quarantine_gateway on quarantine (gateway);
 create table alarms (
   id text primary key, at_ms integer not null, gateway text not null, device text not null,
   code text not null, severity text not null, detail text not null);
