@@ -10,6 +10,7 @@ import (
 
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -63,7 +64,7 @@ type desk struct {
 	*ingest.Ingest
 	mu   sync.Mutex
 	acks map[string][]frame.Ack
-	woke int
+	woke atomic.Int64
 }
 
 func newDesk(cfg ingest.Config) *desk {
@@ -84,7 +85,7 @@ func newDesk(cfg ingest.Config) *desk {
 		d.acks[g+" "+what] = append(d.acks[g+" "+what], a)
 		return nil
 	}
-	cfg.Wake = func() { d.woke++ }
+	cfg.Wake = func() { d.woke.Add(1) }
 	d.Ingest = ingest.New(cfg)
 	return d
 }

@@ -18,7 +18,7 @@ type board struct {
 	version   int64
 	received  int64
 	software  string
-	clock     clock
+	clock     county.Clock
 	epochs    int64
 	committed int64
 	backlog   int64
@@ -72,13 +72,13 @@ func readBoards(ctx context.Context, c conn, ids []string, lock bool) (map[strin
 		b := &board{}
 		var boot, lanes string
 		var monoMS int64
-		if err := scan(&b.id, &b.version, &b.received, &b.software, &boot, &b.clock.mono, &monoMS, &b.epochs, &b.committed, &b.backlog, &lanes); err != nil {
+		if err := scan(&b.id, &b.version, &b.received, &b.software, &boot, &b.clock.MonoNS, &monoMS, &b.epochs, &b.committed, &b.backlog, &lanes); err != nil {
 			return err
 		}
-		b.clock.received = moment(monoMS)
+		b.clock.Received = moment(monoMS)
 		boards[b.id] = b
 		if boot != "" {
-			if err := b.clock.boot.UnmarshalText([]byte(boot)); err != nil {
+			if err := b.clock.Boot.UnmarshalText([]byte(boot)); err != nil {
 				return err
 			}
 		}
@@ -92,14 +92,14 @@ func readBoards(ctx context.Context, c conn, ids []string, lock bool) (map[strin
 
 func (b *board) row() []any {
 	boot, lanes := "", ""
-	if !b.clock.received.IsZero() {
-		boot = b.clock.boot.String()
+	if !b.clock.Received.IsZero() {
+		boot = b.clock.Boot.String()
 	}
 	if len(b.lanes) > 0 {
 		j, _ := json.Marshal(b.lanes) // numbers and words always marshal
 		lanes = string(j)
 	}
-	return []any{b.id, b.version, b.received, b.software, boot, b.clock.mono, ms(b.clock.received), b.epochs, b.committed, b.backlog, lanes}
+	return []any{b.id, b.version, b.received, b.software, boot, b.clock.MonoNS, ms(b.clock.Received), b.epochs, b.committed, b.backlog, lanes}
 }
 
 // heard notes a frame: when the gateway last spoke, how far its clock is, and what it holds less.
@@ -108,8 +108,8 @@ func (b *board) heard(a *county.Arrival, l *lane, v *county.Verdict) {
 	b.received = max(b.received, ms(a.Received))
 	b.committed += int64(v.Fresh)
 	last := &a.Frame.Records[len(a.Frame.Records)-1]
-	if b.clock.received.IsZero() || b.clock.boot == last.Boot && last.MonoNS > b.clock.mono {
-		b.clock = clock{last.Boot, last.MonoNS, a.Received}
+	if b.clock.Received.IsZero() || b.clock.Boot == last.Boot && last.MonoNS > b.clock.MonoNS {
+		b.clock = county.Clock{Boot: last.Boot, MonoNS: last.MonoNS, Received: a.Received}
 	}
 	for _, s := range b.lanes {
 		if s.Epoch == l.epoch && s.Lane == l.lane {
@@ -145,8 +145,8 @@ func (p *places) gatewayOf(b *board) county.Gateway {
 		g.LastFrame = &t
 	}
 	g.Version, g.Epochs, g.Committed, g.Backlog, g.Revision = b.software, int(b.epochs), uint64(b.committed), uint64(b.backlog), b.version
-	if !b.clock.received.IsZero() {
-		g.Boot = b.clock.boot.String()
+	if !b.clock.Received.IsZero() {
+		g.Boot = b.clock.Boot.String()
 	}
 	return g
 }
@@ -175,7 +175,7 @@ func (s *Store) Hello(ctx context.Context, gateway string, h *frame.Hello, recei
 			}
 			acks = append(acks, frame.Ack{Epoch: l.Epoch, Lane: l.Lane, Ranges: have})
 		}
-		b.clock = clock{h.Boot, h.MonoNS, received}
+		b.clock = county.Clock{Boot: h.Boot, MonoNS: h.MonoNS, Received: received}
 		b.software = clean(h.Version)
 		b.received = max(b.received, ms(received))
 		b.version++
@@ -221,8 +221,8 @@ func (s *Store) Ranges(ctx context.Context, gateway string, epoch frame.Epoch, l
 func (s *Store) GatewayClock(ctx context.Context, gateway string) (boot frame.Boot, monoNS int64, received time.Time, ok bool, err error) {
 	boards, err := readBoards(ctx, s.db.reader(), []string{gateway}, false)
 	b := boards[gateway]
-	if err != nil || b == nil || b.clock.received.IsZero() {
+	if err != nil || b == nil || b.clock.Received.IsZero() {
 		return boot, 0, received, false, classify(err)
 	}
-	return b.clock.boot, b.clock.mono, b.clock.received, true, nil
+	return b.clock.Boot, b.clock.MonoNS, b.clock.Received, true, nil
 }

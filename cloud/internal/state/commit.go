@@ -188,19 +188,19 @@ func (c *commit) take(a *county.Arrival, r *frame.Record, s *county.Sight) bool 
 // reading dates a reading and hands it to what it concerns.
 func (c *commit) reading(a *county.Arrival, rec *frame.Record, r *telemetry.Reading) {
 	f := a.Frame
-	d := date(r, rec, a.Received, &c.boards[f.Gateway].clock)
+	d := county.Date(r, rec, a.Received, c.boards[f.Gateway].clock)
 	device := f.Gateway + "/" + r.Device
-	thing := c.reg.thing(device, d.at.UnixMilli())
-	if !d.future {
+	thing := c.reg.thing(device, d.At.UnixMilli())
+	if !d.Future {
 		c.keepLatest(device, a, r, d)
 	}
 	switch r.Kind {
 	case telemetry.KindPosition:
-		if kind, id := cutThing(thing); kind == "vehicle" && !d.future {
+		if kind, id := cutThing(thing); kind == "vehicle" && !d.Future {
 			c.fix(id, r, d)
 		}
 	case telemetry.KindClimate:
-		if kind, id := cutThing(thing); kind == "coldbox" && !d.future {
+		if kind, id := cutThing(thing); kind == "coldbox" && !d.Future {
 			c.climate(id, r, d)
 		}
 	case telemetry.KindTag, telemetry.KindScan, telemetry.KindLocker, telemetry.KindDoor, telemetry.KindWeight:
@@ -209,22 +209,22 @@ func (c *commit) reading(a *county.Arrival, rec *frame.Record, r *telemetry.Read
 		}
 	case telemetry.KindResult:
 		if res, err := telemetry.As[telemetry.Result](*r); err == nil {
-			c.results = append(c.results, result{res, device, d.at})
+			c.results = append(c.results, result{res, device, d.At})
 		}
 	case telemetry.KindAlarm:
 		if al, err := telemetry.As[telemetry.Alarm](*r); err == nil {
 			id := county.IdentityOf(f.Gateway, r, f.Epoch, f.Lane, rec.Seq).String()
-			c.alarms = append(c.alarms, []any{id, ms(d.at), f.Gateway, device, clean(al.Code), string(al.Severity), clean(al.Detail)})
+			c.alarms = append(c.alarms, []any{id, ms(d.At), f.Gateway, device, clean(al.Code), string(al.Severity), clean(al.Detail)})
 		}
 	}
 }
 
 // sight makes a reading of the custody lane a piece of evidence; of one told twice in this group
 // the first in the total order stays.
-func (c *commit) sight(a *county.Arrival, rec *frame.Record, r *telemetry.Reading, d dated, device, thing string) {
+func (c *commit) sight(a *county.Arrival, rec *frame.Record, r *telemetry.Reading, d county.Dated, device, thing string) {
 	f := a.Frame
 	s := county.Sighting{
-		ID: county.IdentityOf(f.Gateway, r, f.Epoch, f.Lane, rec.Seq).String(), At: d.at, TQ: d.tq,
+		ID: county.IdentityOf(f.Gateway, r, f.Epoch, f.Lane, rec.Seq).String(), At: d.At, TQ: d.TQ,
 		Gateway: f.Gateway, Epoch: f.Epoch.String(), Lane: int(f.Lane), Seq: rec.Seq,
 		Device: device, Thing: thing, Kind: r.Kind, Body: r.Body,
 	}
@@ -236,9 +236,9 @@ func (c *commit) sight(a *county.Arrival, rec *frame.Record, r *telemetry.Readin
 
 // keepLatest keeps the latest reading of a device and kind. What can't be dated is only the
 // latest where nothing dated is.
-func (c *commit) keepLatest(device string, a *county.Arrival, r *telemetry.Reading, d dated) {
-	at := ms(d.at)
-	if d.tq == telemetry.Unknown {
+func (c *commit) keepLatest(device string, a *county.Arrival, r *telemetry.Reading, d county.Dated) {
+	at := ms(d.At)
+	if d.TQ == telemetry.Unknown {
 		at = 0
 	}
 	key := [2]string{device, string(r.Kind)}
@@ -248,7 +248,7 @@ func (c *commit) keepLatest(device string, a *county.Arrival, r *telemetry.Readi
 		c.latest[key] = old
 	}
 	if at > old.at || at == old.at && string(r.Body) > old.body {
-		*old = last{at: at, tq: string(d.tq), received: ms(a.Received), body: string(r.Body)}
+		*old = last{at: at, tq: string(d.TQ), received: ms(a.Received), body: string(r.Body)}
 	}
 }
 

@@ -188,7 +188,7 @@ func TestLatestGoesByMeasuredTime(t *testing.T) {
 		w.tell("van-01", position("gps", 50, 30.2, 103.2))
 		require.Equal(t, 30.1, lat())
 		future := position("gps", 0, 30.3, 103.2)
-		future.At = w.now.Add(Ahead + time.Second)
+		future.At = w.now.Add(county.Ahead + time.Second)
 		w.tell("van-01", future)
 		require.Equal(t, 30.1, lat(), "a time too far ahead never becomes state")
 		undated := position("gps", 0, 30.4, 103.2)

@@ -14,12 +14,12 @@ import (
 )
 
 type fix struct {
-	dated
+	county.Dated
 	pos county.Position
 }
 
-func (c *commit) fix(id string, r *telemetry.Reading, d dated) {
-	if p, err := telemetry.As[telemetry.Position](*r); err == nil && d.tq != telemetry.Unknown {
+func (c *commit) fix(id string, r *telemetry.Reading, d county.Dated) {
+	if p, err := telemetry.As[telemetry.Position](*r); err == nil && d.TQ != telemetry.Unknown {
 		if pos, ok := vehicle.Position(p); ok {
 			c.fixes[id] = append(c.fixes[id], fix{d, pos})
 		}
@@ -98,10 +98,10 @@ func (c *commit) moveVehicles(ctx context.Context) error {
 	var rows, closed [][]any
 	for _, id := range ids {
 		v, fixes := vans[id], c.fixes[id]
-		slices.SortStableFunc(fixes, func(a, b fix) int { return a.at.Compare(b.at) })
+		slices.SortStableFunc(fixes, func(a, b fix) int { return a.At.Compare(b.At) })
 		late := fixes
 		for i := range fixes {
-			if v.open.From.IsZero() || !fixes[i].at.Before(v.open.From) {
+			if v.open.From.IsZero() || !fixes[i].At.Before(v.open.From) {
 				late = fixes[:i]
 				break
 			}
@@ -121,8 +121,8 @@ func (c *commit) moveVehicles(ctx context.Context) error {
 				closed = append(closed, []any{id, ms(s.From), ms(s.To), s.Site})
 			}
 		}
-		if newest := &fixes[len(fixes)-1]; ms(newest.at) > v.at {
-			v.at, v.tq, v.pos = ms(newest.at), string(newest.tq), &newest.pos
+		if newest := &fixes[len(fixes)-1]; ms(newest.At) > v.at {
+			v.at, v.tq, v.pos = ms(newest.At), string(newest.TQ), &newest.pos
 		}
 		if len(late) > 0 {
 			changed, err := c.lateFixes(ctx, v, late)
@@ -132,7 +132,7 @@ func (c *commit) moveVehicles(ctx context.Context) error {
 			crossed = crossed || changed
 		}
 		if crossed {
-			if err := c.fenced(ctx, id, fixes[0].at); err != nil {
+			if err := c.fenced(ctx, id, fixes[0].At); err != nil {
 				return err
 			}
 		}
@@ -146,11 +146,11 @@ func (c *commit) moveVehicles(ctx context.Context) error {
 	return c.c.put(ctx, vehiclesTable, rows)
 }
 
-func (f *fix) track() vehicle.Fix { return vehicle.Fix{At: f.at, Lat: f.pos.Lat, Lon: f.pos.Lon} }
+func (f *fix) track() vehicle.Fix { return vehicle.Fix{At: f.At, Lat: f.pos.Lat, Lon: f.pos.Lon} }
 
 // lateFixes takes fixes from before the open stay into the stays they fall between.
 func (c *commit) lateFixes(ctx context.Context, v *van, late []fix) (changed bool, err error) {
-	from, to := late[0].at.Add(-vehicle.Gap), late[len(late)-1].at.Add(vehicle.Gap)
+	from, to := late[0].At.Add(-vehicle.Gap), late[len(late)-1].At.Add(vehicle.Gap)
 	old, err := readStays(ctx, c.c, v.id, from, to)
 	if err != nil {
 		return false, err
@@ -225,12 +225,12 @@ func (c *commit) fenced(ctx context.Context, id string, since time.Time) error {
 }
 
 type climate struct {
-	dated
+	county.Dated
 	body telemetry.Climate
 }
 
-func (c *commit) climate(id string, r *telemetry.Reading, d dated) {
-	if m, err := telemetry.As[telemetry.Climate](*r); err == nil && d.tq != telemetry.Unknown {
+func (c *commit) climate(id string, r *telemetry.Reading, d county.Dated) {
+	if m, err := telemetry.As[telemetry.Climate](*r); err == nil && d.TQ != telemetry.Unknown {
 		c.climates[id] = append(c.climates[id], climate{d, m})
 	}
 }
@@ -284,11 +284,11 @@ func (c *commit) measureBoxes(ctx context.Context) error {
 			return err
 		}
 		list, newer := c.climates[id], false
-		slices.SortStableFunc(list, func(a, b climate) int { return a.at.Compare(b.at) })
+		slices.SortStableFunc(list, func(a, b climate) int { return a.At.Compare(b.At) })
 		for _, m := range list {
-			if ms(m.at) > b.at {
-				noun = coldchain.Measure(noun, m.body, m.at, m.tq)
-				b.at, b.tq, newer = ms(m.at), string(m.tq), true
+			if ms(m.At) > b.at {
+				noun = coldchain.Measure(noun, m.body, m.At, m.TQ)
+				b.at, b.tq, newer = ms(m.At), string(m.TQ), true
 			}
 		}
 		if !newer {

@@ -1,0 +1,63 @@
+package county
+
+import (
+	"bytes"
+	"time"
+
+	"yizhan/broker/frame"
+	"yizhan/devices/telemetry"
+)
+
+// Ahead is how far a measured time may lie after its receipt and still be believed.
+const Ahead = 2 * time.Minute
+
+// Clock is an anchor of a gateway's monotonic clock: at MonoNS of Boot something of it was received here.
+type Clock struct {
+	Boot     frame.Boot
+	MonoNS   int64
+	Received time.Time
+}
+
+// Dated is when a reading was measured, as well as it is known.
+type Dated struct {
+	At     time.Time
+	TQ     telemetry.Quality
+	Future bool // its own time lies too far ahead and was not believed
+}
+
+// Date dates a reading: by its own time; else by the gateway's clock when the record was made;
+// else by its distance from the gateway's last anchor of the same boot; else by its receipt,
+// with quality unknown. It is never later than Ahead after the receipt.
+func Date(r *telemetry.Reading, rec *frame.Record, received time.Time, anchor Clock) Dated {
+	limit := received.Add(Ahead)
+	var d Dated
+	if !r.At.IsZero() && !suspect(r) {
+		if !r.At.After(limit) {
+			return Dated{At: r.At, TQ: r.TQ}
+		}
+		d.Future = true
+	}
+	if wall := time.UnixMilli(rec.WallMS).UTC(); rec.WallMS > 0 && rec.Quality != telemetry.Unknown && !wall.After(limit) {
+		d.At, d.TQ = wall, rec.Quality
+		return d
+	}
+	if !anchor.Received.IsZero() && anchor.Boot == rec.Boot {
+		t := anchor.Received.Add(-time.Duration(anchor.MonoNS - rec.MonoNS)).Truncate(time.Millisecond)
+		if t.After(received) {
+			t = received
+		}
+		d.At, d.TQ = t, telemetry.Retro
+		return d
+	}
+	d.At, d.TQ = received.Truncate(time.Millisecond), telemetry.Unknown
+	return d
+}
+
+// suspect tells that a receiver doubts its own date (a week roll-over): the place holds, the date doesn't.
+func suspect(r *telemetry.Reading) bool {
+	if r.Kind != telemetry.KindPosition || !bytes.Contains(r.Body, []byte(`"date_suspect"`)) {
+		return false
+	}
+	p, err := telemetry.As[telemetry.Position](*r)
+	return err == nil && p.DateSuspect
+}
