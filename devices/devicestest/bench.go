@@ -31,6 +31,7 @@ type bench struct {
 	plugged []func()      // unplug each device that is connected
 	running []*run
 	devices sync.WaitGroup
+	runs    sync.WaitGroup
 }
 
 func newBench(t *testing.T, l limits, newDriver func(port.Opener) devices.Driver, device Device) *bench {
@@ -66,11 +67,13 @@ func (b *bench) openPTY(ctx context.Context, _ string) (port.Port, error) {
 	return p, err
 }
 
+// openTCP listens anew for each Open: a dial that was cancelled half-way leaves a connection
+// behind that a shared listener would hand to the next Open.
 func (b *bench) openTCP() port.Opener {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(b.t, err)
-	b.t.Cleanup(func() { ln.Close() })
 	return func(ctx context.Context, _ string) (port.Port, error) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(b.t, err)
+		defer ln.Close()
 		p, err := port.Open(ctx, "tcp:"+ln.Addr().String())
 		if err != nil {
 			return nil, err
@@ -151,11 +154,11 @@ func (b *bench) start(emit devices.Emit) *run {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{cancel: cancel, done: make(chan struct{})}
 	b.running = append(b.running, r)
-	go func() {
+	b.runs.Go(func() {
 		defer close(r.done)
 		defer cancel()
 		r.err = b.driver.Run(ctx, emit)
-	}()
+	})
 	b.look()
 	return r
 }

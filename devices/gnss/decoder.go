@@ -49,6 +49,33 @@ func Decode(r io.Reader, opt Options, emit func(telemetry.Reading) error, reject
 // remembered is how many epochs are known again when they are told twice: a few seconds at 10 Hz.
 const remembered = 32
 
+// A memory holds the times of the last epochs, or their times of day where there is no date.
+type memory struct {
+	recent  [remembered]int64
+	written int
+}
+
+// again reports whether an epoch of this time was finished lately, and remembers it.
+func (m *memory) again(t int64) bool {
+	for _, old := range m.recent[:min(m.written, remembered)] {
+		if old == t {
+			return true
+		}
+	}
+	m.recent[m.written%remembered] = t
+	m.written++
+	return false
+}
+
+// dated forgets times of day: they come again every day.
+func (m *memory) dated() {
+	for i, t := range m.recent {
+		if t < 2*day {
+			m.recent[i] = -1
+		}
+	}
+}
+
 // A decoder turns bytes into fixes. It starts no goroutine and asks no clock.
 type decoder struct {
 	framer
@@ -58,14 +85,13 @@ type decoder struct {
 	fields   fields
 	fixes    []fix // finished, not yet taken
 
-	recent  [remembered]int64 // times of finished epochs, or of the day when undated
-	written int
+	memory  *memory
 	flushed telemetry.Opt[int64] // time of day of an epoch that flush closed
 	inView  [len(talkers)]uint64 // satellites by talker
 }
 
 func newDecoder(opt Options, count *counters, reject func(offset int64, raw []byte, reason string)) *decoder {
-	d := &decoder{opt: opt}
+	d := &decoder{opt: opt, memory: new(memory)}
 	d.count = count
 	count[satellitesInView].Store(0)
 	d.loose = opt.AllowMissingChecksum
@@ -181,7 +207,7 @@ func (d *decoder) close() {
 			return
 		}
 	}
-	if timed && d.again(at.Or(tod)) {
+	if timed && d.memory.again(at.Or(tod)) {
 		d.count.add(duplicateEpochs)
 		return
 	}
@@ -210,16 +236,4 @@ func (d *decoder) date(f *fix, at telemetry.Opt[int64]) {
 	if f.position.Valid {
 		d.calendar.learn(ms)
 	}
-}
-
-// again reports whether an epoch of this time was finished lately, and remembers it.
-func (d *decoder) again(t int64) bool {
-	for _, old := range d.recent[:min(d.written, remembered)] {
-		if old == t {
-			return true
-		}
-	}
-	d.recent[d.written%remembered] = t
-	d.written++
-	return false
 }

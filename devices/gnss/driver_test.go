@@ -212,6 +212,38 @@ func TestUnplugTellsNoHalfEpoch(t *testing.T) {
 	})
 }
 
+// USB re-enumeration: the port fails, is opened anew, and the last seconds come again.
+func TestReplayAfterReopen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var receiver *porttest.End
+		d := newDriver(t, testConfig)(func(context.Context, string) (port.Port, error) {
+			driverEnd, deviceEnd := porttest.Pipe()
+			receiver = deviceEnd
+			return driverEnd, nil
+		})
+		var got []telemetry.Reading
+		for range 2 {
+			done := make(chan error, 1)
+			go func() {
+				done <- d.Run(t.Context(), func(_ context.Context, rs ...telemetry.Reading) error {
+					got = append(got, rs...)
+					return nil
+				})
+			}()
+			synctest.Wait()
+			for _, s := range []string{rmc1, rmc2} {
+				_, err := receiver.Write([]byte(s))
+				require.NoError(t, err)
+				time.Sleep(time.Second)
+			}
+			receiver.Close()
+			require.Error(t, <-done)
+		}
+		require.Len(t, got, 2)
+		require.EqualValues(t, 2, d.(devices.Counting).Counters()["duplicate_epochs"])
+	})
+}
+
 func TestLastBad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := run(t, testConfig)

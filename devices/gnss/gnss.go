@@ -75,6 +75,7 @@ type Driver struct {
 	env       devices.Env
 	count     counters
 	bad       devices.BadFrames
+	memory    memory // over Runs: what is replayed comes just after the port is opened anew
 }
 
 // New makes a driver without opening anything.
@@ -126,6 +127,8 @@ func (d *Driver) session(ctx context.Context, p port.Port, emit devices.Emit) er
 	s := &session{Driver: d, emit: emit, pause: pauseAtFirst, heard: time.Now()}
 	opt := Options{AllowMissingChecksum: d.config.AllowMissingChecksum, NotBefore: d.notBefore}
 	s.decoder = newDecoder(opt, &d.count, func(_ int64, raw []byte, why string) { d.bad.Add(why, raw) })
+	d.memory.dated()
+	s.decoder.memory = &d.memory
 	buf := make([]byte, 4096)
 	for {
 		if err := p.SetReadDeadline(s.deadline(time.Now())); err != nil {
