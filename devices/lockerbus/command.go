@@ -80,7 +80,10 @@ func (d *Driver) cell(text string) *cell {
 func (s *session) obey(ctx context.Context, c command) error {
 	o, err := s.open(ctx, c)
 	c.answer <- o
-	return err
+	if err != nil {
+		return err
+	}
+	return s.tell(ctx)
 }
 
 // open reads the door, pulses once, and watches the door. Whatever fails after the pulse leaves

@@ -93,7 +93,9 @@ type session struct {
 func (s *session) run(ctx context.Context) error {
 	tick := time.NewTicker(s.cfg.Every)
 	defer tick.Stop()
-	s.allDue()
+	for _, b := range s.boards {
+		b.due, b.items.tried = true, time.Time{}
+	}
 	for {
 		if err := s.pollDue(ctx); err != nil {
 			return err
