@@ -1,0 +1,149 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// patience is how long somebody stands before a door that doesn't open. An order to open is
+// void after less than that, so a door never opens on nobody.
+const patience = 40 * time.Second
+
+// unload puts what is aboard for a locker into its cells. What doesn't fit stays aboard.
+func (v *van) unload(ctx context.Context, st *stand) error {
+	s := v.story
+	if err := s.rest(ctx, time.Minute, 2*time.Second); err != nil {
+		return err
+	}
+	for _, p := range s.World.at(v.id) {
+		if p.Locker != st.locker.ID {
+			continue
+		}
+		v.reader.Leave(p.Tag(), 1)
+		err := s.deposit(ctx, st, p)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			s.Logger.Info("parcel stays aboard", "device", st.Board, "err", err)
+			v.reader.Enter(p.Tag(), 1, v.rssi(v.rng))
+		}
+	}
+	return s.rest(ctx, time.Minute, time.Second)
+}
+
+var errFull = errors.New("no cell is free")
+
+// deposit is a courier's work: scan the parcel, have a cell opened, lay it in, shut the door.
+func (s *Story) deposit(ctx context.Context, st *stand, p *Parcel) error {
+	if err := st.line.enter(ctx); err != nil {
+		return err
+	}
+	defer st.line.leave()
+	cell := s.World.freeCell(st.locker)
+	if cell == 0 {
+		return errFull
+	}
+	scan, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := st.Scanner.Scan(scan, "code128", p.Waybill); err != nil {
+		return err
+	}
+	if err := s.open(ctx, st, cell); err != nil {
+		return err
+	}
+	defer st.Cabinet.Shut(cell)
+	if err := s.rest(ctx, 8*time.Second, 800*time.Millisecond); err != nil {
+		return err
+	}
+	if err := st.Cabinet.Put(cell, true); err != nil {
+		return err
+	}
+	if err := s.World.move(p, st.locker.ID, cell); err != nil {
+		return err
+	}
+	st.expect(p.Waybill, s.Speed)
+	return s.rest(ctx, 4*time.Second, 800*time.Millisecond)
+}
+
+// open asks for a cell to be opened and waits for its door.
+func (s *Story) open(ctx context.Context, st *stand, cell int) error {
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := s.Front.Open(wait, st.Board, cell); err != nil {
+		return fmt.Errorf("open cell %d: %w", cell, err)
+	}
+	return st.Cabinet.AwaitOpen(wait, cell)
+}
+
+// expect decides when a parcel's receiver comes: 10 to 50 minutes of the story later.
+func (st *stand) expect(waybill string, speed float64) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	after := time.Duration((10 + 40*st.rng.Float64()) / speed * float64(time.Minute))
+	st.due[waybill] = time.Now().Add(max(after, 5*time.Second))
+}
+
+// postpone lets a receiver come back later.
+func (st *stand) postpone(waybill string, after time.Duration) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.due[waybill] = time.Now().Add(after)
+}
+
+func (st *stand) isDue(waybill string, speed float64) bool {
+	st.mu.Lock()
+	at, known := st.due[waybill]
+	st.mu.Unlock()
+	if !known { // it lay there before this run
+		st.expect(waybill, speed)
+		return false
+	}
+	return !time.Now().Before(at)
+}
+
+// villagers come and collect, one after the other.
+func (s *Story) villagers(ctx context.Context, st *stand) error {
+	for {
+		for _, p := range s.World.at(st.locker.ID) {
+			if !st.isDue(p.Waybill, s.Speed) {
+				continue
+			}
+			err := s.collect(ctx, st, p)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				s.Logger.Info("villager comes again later", "device", st.Board, "err", err)
+				st.postpone(p.Waybill, 20*time.Second)
+			}
+		}
+		if err := s.rest(ctx, 5*time.Second, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// collect is a villager at the locker: have the cell opened, take the parcel, shut the door.
+func (s *Story) collect(ctx context.Context, st *stand, p *Parcel) error {
+	if err := st.line.enter(ctx); err != nil {
+		return err
+	}
+	defer st.line.leave()
+	if err := s.open(ctx, st, p.Cell); err != nil {
+		return err
+	}
+	defer st.Cabinet.Shut(p.Cell)
+	if err := s.rest(ctx, 6*time.Second, 800*time.Millisecond); err != nil {
+		return err
+	}
+	if err := st.Cabinet.Put(p.Cell, false); err != nil {
+		return err
+	}
+	if err := s.World.take(p); err != nil {
+		return err
+	}
+	return s.rest(ctx, 4*time.Second, 800*time.Millisecond)
+}

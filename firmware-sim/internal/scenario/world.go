@@ -1,0 +1,166 @@
+package scenario
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sort"
+	"sync"
+)
+
+// Parcel is a parcel as a thing: where it is, whatever anybody's system believes.
+type Parcel struct {
+	Waybill string `json:"waybill"`
+	Serial  uint64 `json:"serial"` // of its tag
+	Site    string `json:"site"`   // where it shall go
+	Locker  string `json:"locker"`
+	Place   string `json:"place"`          // truck, hall, a vehicle's id, or a locker's
+	Cell    int    `json:"cell,omitempty"` // in that locker
+}
+
+// Places that are no thing of the county.
+const (
+	inTruck = "truck" // announced, not arrived
+	inHall  = "hall"  // in the warehouse
+)
+
+// EPC is the tag's pure identity: an SSCC under the company prefix that GS1 keeps for examples.
+func (p *Parcel) EPC() string { return fmt.Sprintf("urn:epc:id:sscc:9521141.%010d", p.Serial) }
+
+// Tag is what the tag's EPC bank holds.
+func (p *Parcel) Tag() [12]byte { return [12]byte(sscc96(2, 9521141, p.Serial)) }
+
+// sscc96 is TDS 1.13, section 14.5.2, with a company prefix of seven digits (partition 5).
+func sscc96(filter, prefix, serial uint64) []byte {
+	const header, partition = 0x31, 5
+	t := make([]byte, 12)
+	binary.BigEndian.PutUint64(t, header<<56|filter<<53|partition<<50|prefix<<26|serial>>8)
+	t[8] = byte(serial)
+	return t
+}
+
+// World is where all parcels are. It is kept in a file.
+type World struct {
+	file string
+
+	mu      sync.Mutex
+	run     int
+	last    int
+	parcels map[string]*Parcel // by waybill
+}
+
+// OpenWorld reads the world's file, or begins a new world, and begins a run in it.
+func OpenWorld(file string) (*World, error) {
+	w := &World{file: file, parcels: make(map[string]*Parcel)}
+	src, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("scenario: %w", err)
+	}
+	var f worldFile
+	if err == nil {
+		if err := json.Unmarshal(src, &f); err != nil {
+			return nil, fmt.Errorf("scenario: %s: %w", file, err)
+		}
+	}
+	w.run = f.Run + 1
+	for _, p := range f.Parcels {
+		w.parcels[p.Waybill] = p
+	}
+	return w, w.save()
+}
+
+type worldFile struct {
+	Run     int       `json:"run"`
+	Parcels []*Parcel `json:"parcels"`
+}
+
+// save is called with mu held, or before the world is shared.
+func (w *World) save() error {
+	f := worldFile{Run: w.run, Parcels: w.sorted(func(*Parcel) bool { return true })}
+	b, err := json.MarshalIndent(f, "", " ")
+	if err != nil {
+		return fmt.Errorf("scenario: %w", err)
+	}
+	if err := os.WriteFile(w.file+".new", b, 0o600); err != nil {
+		return fmt.Errorf("scenario: %w", err)
+	}
+	if err := os.Rename(w.file+".new", w.file); err != nil {
+		return fmt.Errorf("scenario: %w", err)
+	}
+	return nil
+}
+
+func (w *World) sorted(pick func(*Parcel) bool) []*Parcel {
+	var out []*Parcel
+	for _, p := range w.parcels {
+		if pick(p) {
+			out = append(out, p)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Waybill < out[j].Waybill })
+	return out
+}
+
+// make creates parcels for a locker, announced and on their way by truck.
+func (w *World) make(l *Locker, n int) ([]*Parcel, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []*Parcel
+	for range n {
+		w.last++
+		p := &Parcel{
+			Waybill: fmt.Sprintf("YL%04d%05d", w.run, w.last), Serial: uint64(w.run)%100_000*100_000 + uint64(w.last),
+			Site: l.Site, Locker: l.ID, Place: inTruck,
+		}
+		w.parcels[p.Waybill] = p
+		out = append(out, p)
+	}
+	return out, w.save()
+}
+
+// move puts a parcel somewhere else.
+func (w *World) move(p *Parcel, place string, cell int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p.Place, p.Cell = place, cell
+	return w.save()
+}
+
+// take removes a parcel: it is with its receiver.
+func (w *World) take(p *Parcel) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.parcels, p.Waybill)
+	return w.save()
+}
+
+// at lists the parcels of a place, oldest first.
+func (w *World) at(place string) []*Parcel {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sorted(func(p *Parcel) bool { return p.Place == place })
+}
+
+// bound lists the parcels that shall go to a locker, those that lie in it included.
+func (w *World) bound(locker string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.sorted(func(p *Parcel) bool { return p.Locker == locker }))
+}
+
+// freeCell is an empty cell of a locker, from 1, or 0.
+func (w *World) freeCell(l *Locker) int {
+	taken := make(map[int]bool)
+	for _, p := range w.at(l.ID) {
+		taken[p.Cell] = true
+	}
+	for cell := 1; cell <= len(l.Cells); cell++ {
+		if !taken[cell] {
+			return cell
+		}
+	}
+	return 0
+}
