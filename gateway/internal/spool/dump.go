@@ -49,10 +49,14 @@ func dumpSegment(w io.Writer, fsys FS, path string, log int, num uint64) error {
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	h, end, state := dumpHead(f, size)
-	if h == nil || h.log != log || h.num != num {
+	h, ft, ok := readHead(f, size)
+	if !ok || h.log != log || h.num != num {
 		_, err := fmt.Fprintf(w, "%s: %d bytes, no header of this segment\n", filepath.Base(path), size)
 		return err
+	}
+	state, end := "open", size
+	if ft != nil {
+		state, end = "sealed", ft.end
 	}
 	if _, err := fmt.Fprintf(w, "%s: %d bytes, %s, epoch %v, incarnation %016x, %v from %d, %v from %d\n", filepath.Base(path), size, state,
 		h.epoch, h.incarnation, logLanes[log][0], h.first[0], logLanes[log][1], h.first[1]); err != nil {
@@ -74,21 +78,6 @@ func dumpSegment(w io.Writer, fsys FS, path string, log int, num uint64) error {
 			return err
 		}
 	}
-}
-
-func dumpHead(f File, size int64) (h *header, end int64, state string) {
-	b := make([]byte, footerSize)
-	if size >= headerSize+footerSize {
-		fill(f, b, size-footerSize)
-		if ft, ok := decodeFooter(b); ok && ft.end == size-footerSize {
-			return &ft.header, ft.end, "sealed"
-		}
-	}
-	fill(f, b, 0)
-	if hd, ok := decodeHeader(b[:headerSize]); ok && size >= headerSize {
-		return &hd, size, "open"
-	}
-	return nil, 0, ""
 }
 
 var typeNames = map[frame.Type]string{

@@ -188,25 +188,33 @@ func (r *recovery) loadSegment(log int, num uint64) (g *segment, keep bool) {
 	if err != nil {
 		return nil, true
 	}
-	b := make([]byte, footerSize)
-	if size >= headerSize+footerSize {
-		fill(f, b, size-footerSize)
-		if ft, ok := decodeFooter(b); ok && ft.log == log && ft.num == num && ft.end == size-footerSize {
-			return &segment{
-				log: log, num: num, epoch: ft.epoch, seed: ft.seed(), first: ft.first, next: ft.next,
-				end: ft.end, size: size, sealed: true,
-			}, false
-		}
-	}
-	if size < headerSize {
-		return nil, false
-	}
-	fill(f, b[:headerSize], 0)
-	h, ok := decodeHeader(b[:headerSize])
+	h, ft, ok := readHead(f, size)
 	if !ok || h.log != log || h.num != num {
 		return nil, size > headerSize
 	}
-	return &segment{log: log, num: num, epoch: h.epoch, seed: h.seed(), first: h.first, next: h.first, end: headerSize, size: size}, false
+	g = &segment{log: log, num: num, epoch: h.epoch, seed: h.seed(), first: h.first, next: h.first, end: headerSize, size: size}
+	if ft != nil {
+		g.next, g.end, g.sealed = ft.next, ft.end, true
+	}
+	return g, false
+}
+
+// readHead returns what a segment file of size bytes says of itself, and its footer when it has one. The
+// footer repeats the header, so one of the two is enough.
+func readHead(f File, size int64) (h header, ft *footer, ok bool) {
+	var b [footerSize]byte
+	if size >= headerSize+footerSize {
+		fill(f, b[:], size-footerSize)
+		if t, ok := decodeFooter(b[:]); ok && t.end == size-footerSize {
+			return t.header, &t, true
+		}
+	}
+	if size < headerSize {
+		return h, nil, false
+	}
+	fill(f, b[:headerSize], 0)
+	h, ok = decodeHeader(b[:headerSize])
+	return h, nil, ok
 }
 
 // settleEnds finds where the segments without a footer end, cuts them there and seals them.

@@ -102,9 +102,7 @@ func (q *query) segment(g *segment) (done bool, err error) {
 	if ok {
 		off, seen, hash = h.off, h.seq, h.prev
 	} else {
-		var b [headerSize]byte
-		fill(f, b[:], 0)
-		if hd, ok := decodeHeader(b[:]); ok {
+		if hd, _, ok := readHead(f, g.size); ok {
 			hash = hd.prev[q.slot]
 		}
 	}

@@ -21,6 +21,8 @@ import (
 // ErrCrashed is what every call returns after the power is gone.
 var ErrCrashed = errors.New("power is gone")
 
+var errLie = errors.New("says it is done")
+
 // Op is a call that changes the disk.
 type Op struct {
 	Kind string // create, write, truncate, sync, rename, remove, syncdir
@@ -41,6 +43,7 @@ type FS struct {
 	crashOp, crashBytes int
 	limit               int64
 	fault               func(Op) error
+	lie                 func(Op) bool
 }
 
 type nameOp struct {
@@ -83,6 +86,13 @@ func (f *FS) SetFault(fault func(Op) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fault = fault
+}
+
+// SetLie has every operation ask lie first; a sync for which it is true says it was done and does nothing.
+func (f *FS) SetLie(lie func(Op) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lie = lie
 }
 
 // Ops returns the operations so far.
@@ -187,6 +197,9 @@ func (f *FS) op(kind, name string, n int) (int, error) {
 		f.crashed = true
 		return min(n, f.crashBytes), ErrCrashed
 	}
+	if f.lie != nil && f.lie(o) {
+		return n, errLie
+	}
 	if f.fault != nil {
 		if err := f.fault(o); err != nil {
 			return 0, err
@@ -289,7 +302,9 @@ func (f *FS) Remove(name string) error {
 func (f *FS) SyncDir(dir string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, err := f.op("syncdir", dir, 0); err != nil {
+	if _, err := f.op("syncdir", dir, 0); errors.Is(err, errLie) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	for _, op := range f.names {
@@ -407,6 +422,9 @@ func (f *file) Sync() error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	_, err := f.fs.op("sync", f.name, 0)
+	if errors.Is(err, errLie) {
+		return nil
+	}
 	if errors.Is(err, ErrCrashed) {
 		return err
 	}
