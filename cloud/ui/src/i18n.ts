@@ -1,0 +1,107 @@
+// Every string of the page in both languages; the type makes a missing one a build error.
+import { signal } from "@preact/signals";
+import type { Text } from "./types";
+
+const zh = {
+  console: "驿站", vehicles: "车辆", lockers: "快递柜", coldboxes: "冷链", parcels: "包裹",
+  vehicle: "车辆", locker: "快递柜", coldbox: "冷链设备", parcel: "包裹",
+  search: "搜索车牌、快递柜、运单号…", searchLabel: "搜索全部", clear: "清除",
+  moving: "行驶", stopped: "停留", stale: "延迟", offline: "离线", online: "在线",
+  live: "实时", reconnecting: "重连中", connecting: "连接中", lost: "连接已断开", skew: "时钟相差 {s} 秒",
+  theme: "深浅色", language: "English", help: "快捷键", close: "关闭", retry: "重试", back: "返回列表",
+  demo: "{note} · SPEED ×{speed} 只加快故事，不改变时钟", demoOne: "{note}",
+  s: "{n} 秒", m: "{n} 分钟", h: "{h} 小时 {m} 分", d: "{d} 天 {h} 小时", ago: "{t}前", justNow: "刚刚", never: "从未",
+  speed: "速度", heading: "航向", satellites: "卫星", position: "位置", altitude: "海拔", aboard: "车上包裹", atSite: "所在站点", onRoad: "在途",
+  temperature: "温度", humidity: "湿度", range: "要求范围", gateway: "网关", timeQuality: "时间来源", updated: "更新", last30: "近 30 分钟", noData: "无数据",
+  out: "超温", outFor: "超温 {t}", within: "正常", fault: "探头异常",
+  cells: "格口", free: "空闲", used: "占用", empty: "空", occupied: "有件", door_open: "门开", cellFault: "故障", unknown: "未知", cell: "{n} 号格",
+  sizes: "小 / 中 / 大", since: "自", inside: "格内包裹", open: "开格", openAsk: "打开 {name} {n} 号格？", confirm: "确认打开", cancel: "取消",
+  opening: "开格指令", step1: "已受理", step2: "已下发到网关", step3: "结果", waiting: "等待中…",
+  done: "已打开", refused: "已拒绝", outcomeUnknown: "结果未知，请到现场查看", unreachable: "网关不可达，未下发", stale_cmd: "指令过期，未执行", no_result: "没有回音",
+  jammed: "锁卡住", no_reply: "锁板无应答", opened: "门已打开", orderFailed: "指令未被接受",
+  created: "已下单", at_warehouse: "到仓", sorted: "已分拣", loaded: "已装车", in_transit: "运输中", at_outlet: "到站", in_locker: "已入柜",
+  out_for_delivery: "派送中", picked_up: "已取件", signed_for: "已签收", completed: "已完成", returned: "已退回", lost_closed: "遗失结案",
+  ev_created: "运单登记", ev_arrived: "读到标签", ev_departed: "标签离开", ev_passed_in: "进门", ev_passed_out: "出门", ev_aboard: "在车上",
+  ev_off: "离车", ev_left_site: "车辆驶离", ev_reached_site: "车辆到达", ev_scanned: "扫码", ev_deposited: "投入格口", ev_collected: "取出",
+  destination: "目的站", handling: "储运要求", ambient: "常温", chilled: "冷藏", frozen: "冷冻", fragile: "易碎", tag: "标签", timeline: "时间轴",
+  evidence: "{n} 条证据", reads: "{n} 次读取", antenna: "天线 {n}", inferred: "推断", via: "由容器 {v} 推断", noEvidence: "还没有证据",
+  tq_gnss: "卫星授时", tq_ntp: "网络授时", tq_cloud: "云端授时", tq_rtc: "板载时钟", tq_retro: "事后推定", tq_unknown: "时间未知",
+  login: "登录", loginText: "请打开启动时打印的链接，或在此输入令牌。", token: "令牌", wrongToken: "令牌不对", tooMany: "尝试过多，请 {n} 秒后再试", noServer: "服务器没有应答",
+  noParcels: "没有匹配的包裹", none: "没有匹配项", loading: "载入中…", failed: "没有取到数据", more: "更多", warehouse: "仓库", outlet: "服务站",
+  fit: "全图", map: "县域地图", mapHelp: "方向键平移，加减键缩放", list: "列表", detail: "详情", selectHint: "从列表或地图选择一个对象",
+  k_search: "搜索", k_move: "上下移动", k_open: "打开", k_close: "关闭 / 返回", k_fit: "全图", k_tabs: "切换列表", k_help: "本帮助",
+  notFound: "没有这个对象", kmh: "公里/小时", postal_van: "邮政车", carrier_van: "共配车", rural_bus: "客运班车", freight: "货车",
+  resumed: "已恢复，缺口 {t} 已补齐", silent: "静默 {t}", more_of: "共 {n} 个", zoomIn: "放大", zoomOut: "缩小",
+};
+
+const en: Record<keyof typeof zh, string> = {
+  console: "Yizhan", vehicles: "Vehicles", lockers: "Lockers", coldboxes: "Cold chain", parcels: "Parcels",
+  vehicle: "Vehicle", locker: "Locker", coldbox: "Cold box", parcel: "Parcel",
+  search: "Search plate, locker, waybill…", searchLabel: "Search everything", clear: "Clear",
+  moving: "moving", stopped: "stopped", stale: "stale", offline: "offline", online: "online",
+  live: "live", reconnecting: "reconnecting", connecting: "connecting", lost: "connection lost", skew: "clocks differ by {s} s",
+  theme: "Theme", language: "中文", help: "Keys", close: "Close", retry: "Try again", back: "Back to the list",
+  demo: "{note} · SPEED ×{speed} scales the story, not the clock", demoOne: "{note}",
+  s: "{n} s", m: "{n} min", h: "{h} h {m}", d: "{d} d {h} h", ago: "{t} ago", justNow: "just now", never: "never",
+  speed: "Speed", heading: "Heading", satellites: "Satellites", position: "Position", altitude: "Altitude", aboard: "Aboard", atSite: "At", onRoad: "on the road",
+  temperature: "Temperature", humidity: "Humidity", range: "Limits", gateway: "Gateway", timeQuality: "Time from", updated: "Updated", last30: "last 30 min", noData: "no data",
+  out: "out of limits", outFor: "out for {t}", within: "within limits", fault: "probe fault",
+  cells: "Cells", free: "free", used: "used", empty: "empty", occupied: "occupied", door_open: "door open", cellFault: "fault", unknown: "unknown", cell: "cell {n}",
+  sizes: "small / medium / large", since: "since", inside: "Parcel inside", open: "Open cell", openAsk: "Open cell {n} of {name}?", confirm: "Open it", cancel: "Cancel",
+  opening: "Order to open", step1: "accepted", step2: "sent to the gateway", step3: "outcome", waiting: "waiting…",
+  done: "opened", refused: "refused", outcomeUnknown: "outcome unknown: somebody must look", unreachable: "gateway out of reach, not sent", stale_cmd: "too old, not run", no_result: "nothing came back",
+  jammed: "lock jammed", no_reply: "lock board silent", opened: "the door opened", orderFailed: "the order was not taken",
+  created: "announced", at_warehouse: "at warehouse", sorted: "sorted", loaded: "loaded", in_transit: "in transit", at_outlet: "at outlet", in_locker: "in locker",
+  out_for_delivery: "out for delivery", picked_up: "picked up", signed_for: "signed for", completed: "completed", returned: "returned", lost_closed: "lost, closed",
+  ev_created: "waybill announced", ev_arrived: "tag read", ev_departed: "tag gone", ev_passed_in: "through the door, in", ev_passed_out: "through the door, out", ev_aboard: "aboard",
+  ev_off: "left the vehicle", ev_left_site: "vehicle left", ev_reached_site: "vehicle arrived", ev_scanned: "scanned", ev_deposited: "put into the cell", ev_collected: "taken out",
+  destination: "Goes to", handling: "Handling", ambient: "ambient", chilled: "chilled", frozen: "frozen", fragile: "fragile", tag: "Tag", timeline: "Timeline",
+  evidence: "{n} pieces of evidence", reads: "{n} reads", antenna: "antenna {n}", inferred: "inferred", via: "inferred from container {v}", noEvidence: "no evidence yet",
+  tq_gnss: "satellite time", tq_ntp: "network time", tq_cloud: "cloud time", tq_rtc: "board clock", tq_retro: "dated afterwards", tq_unknown: "time unknown",
+  login: "Log in", loginText: "Open the link that was printed at the start, or enter the token here.", token: "Token", wrongToken: "That token is not right", tooMany: "Too many tries; wait {n} s", noServer: "The server does not answer",
+  noParcels: "No parcel matches", none: "Nothing matches", loading: "Loading…", failed: "The data did not come", more: "More", warehouse: "Warehouse", outlet: "Outlet",
+  fit: "Whole county", map: "Map of the county", mapHelp: "arrow keys pan, plus and minus zoom", list: "List", detail: "Detail", selectHint: "Choose something from the list or the map",
+  k_search: "search", k_move: "move in the list", k_open: "open", k_close: "close, back", k_fit: "whole county", k_tabs: "switch lists", k_help: "this help",
+  notFound: "There is no such thing", kmh: "km/h", postal_van: "postal van", carrier_van: "carrier van", rural_bus: "rural bus", freight: "freight",
+  resumed: "back, the gap of {t} is closed", silent: "silent {t}", more_of: "{n} in all", zoomIn: "Zoom in", zoomOut: "Zoom out",
+};
+
+export type Key = keyof typeof zh;
+export type Lang = "zh" | "en";
+
+const saved = localStorage.getItem("lang");
+export const lang = signal<Lang>(saved === "en" || saved === "zh" ? saved : navigator.language.startsWith("zh") ? "zh" : "en");
+
+export function setLang(l: Lang) {
+  lang.value = l;
+  localStorage.setItem("lang", l);
+  document.documentElement.lang = l === "zh" ? "zh-CN" : "en";
+}
+
+export function t(key: Key, values: Record<string, string | number> = {}): string {
+  return (lang.value === "zh" ? zh : en)[key].replace(/\{(\w+)\}/g, (_, k: string) => String(values[k] ?? ""));
+}
+
+/** A word that the server made up, in words of ours where we have one. */
+export const word = (prefix: string, w: string): string => (prefix + w in zh ? t((prefix + w) as Key) : w);
+
+export const name = (n: Text | undefined): string => (n ? n[lang.value] || n.zh || n.en : "");
+
+export function duration(sec: number): string {
+  if (sec < 60) return t("s", { n: sec });
+  if (sec < 3600) return t("m", { n: Math.floor(sec / 60) });
+  if (sec < 48 * 3600) return t("h", { h: Math.floor(sec / 3600), m: String(Math.floor(sec / 60) % 60).padStart(2, "0") });
+  return t("d", { d: Math.floor(sec / 86400), h: Math.floor(sec / 3600) % 24 });
+}
+
+export const ago = (sec: number): string => (sec < 2 ? t("justNow") : t("ago", { t: duration(sec) }));
+
+/** Local time of the county; the date only when it isn't today's. */
+export function clockTime(at: string, nowMs: number, zone: string): string {
+  const d = new Date(at);
+  const loc = lang.value === "zh" ? "zh-CN" : "en-GB";
+  const day = (x: Date) => x.toLocaleDateString("en-CA", { timeZone: zone });
+  const hms = d.toLocaleTimeString(loc, { timeZone: zone, hour12: false });
+  if (day(d) === day(new Date(nowMs))) return hms;
+  return d.toLocaleDateString(loc, { timeZone: zone, month: "short", day: "numeric" }) + " " + hms;
+}

@@ -1,0 +1,126 @@
+// A locker as it stands in the village: its cells in columns, each with its state as shape, colour and word;
+// and the order to open one, with the three steps told apart.
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { get, post } from "./api";
+import { ageOf, now, online } from "./clock";
+import { ago, clockTime, duration, name, t, word, type Key } from "./i18n";
+import { LockerShape } from "./icons";
+import { Fact, Head } from "./detail";
+import { gateways, placeName, select, zone } from "./store";
+import type { Cell, CellState, Command, Locker } from "./types";
+
+const perColumn = 6;
+const marks: Record<CellState, string> = { empty: "", occupied: "▣", door_open: "◨", fault: "!", unknown: "?" };
+const words: Record<CellState, Key> = { empty: "empty", occupied: "occupied", door_open: "door_open", fault: "cellFault", unknown: "unknown" };
+
+export function LockerDetail({ l }: { l: Locker }) {
+  const chosen = useSignal(0);
+  const at = now.value, on = online(l.last, at);
+  const grid = useRef<HTMLDivElement>(null);
+  const cell = l.cells.find((c) => c.cell === chosen.value);
+  const columns: Cell[][] = [];
+  for (let i = 0; i < l.cells.length; i += perColumn) columns.push(l.cells.slice(i, i + perColumn));
+  const walk = (e: KeyboardEvent) => {
+    const step = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -perColumn, ArrowRight: perColumn }[e.key];
+    if (step === undefined) return;
+    const to = (chosen.value || Number((e.target as HTMLElement).dataset.cell)) + step;
+    if (to < 1 || to > l.cells.length) return;
+    e.preventDefault();
+    e.stopPropagation();
+    chosen.value = to;
+    grid.current?.querySelector<HTMLElement>(`[data-cell="${to}"]`)?.focus();
+  };
+  const g = l.gateway ? gateways.value.get(l.gateway) : undefined;
+  return (
+    <>
+      <Head icon={<LockerShape online={on} size={34} />} tone={on ? "" : "offline"} title={name(l.name)}
+        sub={<>{name(placeName("site/" + l.site))} · <b class={on ? "state moving" : "state offline"}>{t(on ? "online" : "offline")}</b>{!on && l.last && !l.last.startsWith("0001") && <> {duration(ageOf(l.last, at))}</>}</>} />
+      <section class="card">
+        <h3>{t("cells")} <span class="count">{l.cells.filter((c) => c.state === "occupied").length}/{l.cells.length}</span><small class="soft right">{t("sizes")}</small></h3>
+        <div class={"cabinet" + (on ? "" : " silent")} ref={grid} onKeyDown={walk} role="group" aria-label={t("cells")}>
+          {columns.map((col, i) => (
+            <div class="column" key={i}>
+              {col.map((c) => (
+                <button key={c.cell} data-cell={c.cell} class={`cell ${c.size} ${c.state}`} aria-pressed={chosen.value === c.cell}
+                  aria-label={`${t("cell", { n: c.cell })}, ${t(words[c.state])}`} title={`${t("cell", { n: c.cell })} · ${t(words[c.state])}`} onClick={() => { chosen.value = chosen.value === c.cell ? 0 : c.cell; }}>
+                  <span>{String(c.cell).padStart(2, "0")}</span><i>{marks[c.state]}</i>
+                </button>
+              ))}
+            </div>
+          ))}
+        </div>
+        <p class="legend">{(["empty", "occupied", "door_open", "fault", "unknown"] as CellState[]).map((s) => <span key={s}><i class={"cell swatch " + s}>{marks[s]}</i>{t(words[s])}</span>)}</p>
+      </section>
+      {cell ? <CellCard l={l} c={cell} key={cell.cell} /> : (
+        <dl class="facts">
+          <Fact label={t("gateway")}>{l.gateway ?? "–"}{g?.last_frame && <small> {ago(ageOf(g.last_frame, at))}</small>}</Fact>
+          <Fact label={t("free")}><b>{l.cells.filter((c) => c.state === "empty").length}</b></Fact>
+        </dl>
+      )}
+    </>
+  );
+}
+
+function CellCard({ l, c }: { l: Locker; c: Cell }) {
+  const asking = useSignal(false);
+  const command = useSignal<Command | null>(null);
+  const error = useSignal("");
+  const busy = useSignal(false);
+  const alive = useRef(true);
+  useEffect(() => () => { alive.current = false; }, []);
+
+  async function open() {
+    asking.value = false;
+    busy.value = true;
+    error.value = "";
+    command.value = null;
+    const id = "web-" + crypto.getRandomValues(new Uint32Array(3)).join("-"); // asked again after a lost answer, it is the same order
+    try {
+      command.value = await post<Command>("/commands", { id, device: l.device, action: "open_cell", args: { cell: String(c.cell) } });
+      while (alive.current && !command.value.outcome) {
+        await new Promise((r) => setTimeout(r, 400));
+        command.value = await get<Command>("/commands/" + id).catch(() => command.value!);
+      }
+    } catch (e) {
+      error.value = `${t("orderFailed")}: ${(e as Error).message}`;
+    }
+    busy.value = false;
+  }
+
+  return (
+    <section class="card cellcard" aria-live="polite">
+      <h3>{t("cell", { n: c.cell })} · {t(words[c.state])}{c.since && <small class="soft"> {t("since")} {clockTime(c.since, now.value, zone.value)}</small>}</h3>
+      {c.waybill && <p>{t("inside")} <button class="chip mono" onClick={() => select({ kind: "parcel", id: c.waybill! })}>{c.waybill}</button></p>}
+      {!asking.value && <button class="primary" disabled={busy.value || !l.device} onClick={() => { asking.value = true; }}>{t("open")}</button>}
+      {asking.value && (
+        <div class="ask" role="alertdialog" aria-label={t("open")}>
+          <p>{t("openAsk", { name: name(l.name), n: c.cell })}</p>
+          <button class="primary danger" ref={(b) => b?.focus()} onClick={() => void open()}>{t("confirm")}</button>
+          <button onClick={() => { asking.value = false; }}>{t("cancel")}</button>
+        </div>
+      )}
+      {error.value && <p class="hot">{error.value}</p>}
+      {command.value && <Steps c={command.value} />}
+    </section>
+  );
+}
+
+/** Accepted, sent, and what came of it: three different things. */
+function Steps({ c }: { c: Command }) {
+  const outcome = c.outcome === "done" ? t("done") : c.outcome === "refused" ? t("refused") : c.outcome === "unknown" ? t("outcomeUnknown") : t("waiting");
+  const detail = (c.detail ?? "").split(/[ :]/)[0] ?? "";
+  const known: Record<string, Key> = { unreachable: "unreachable", stale: "stale_cmd", no_result: "no_result", jammed: "jammed", no_reply: "no_reply", opened: "opened" };
+  const steps: [string, string | undefined, string][] = [
+    [t("step1"), c.created, "ok"],
+    [t("step2"), c.sent, c.sent ? "ok" : c.outcome ? "bad" : "wait"],
+    [outcome, c.answered, c.outcome === "done" ? "ok" : c.outcome ? "bad" : "wait"],
+  ];
+  return (
+    <ol class="steps">
+      {steps.map(([label, at, state], i) => (
+        <li key={i} class={state}><b>{label}</b>{at && <small>{clockTime(at, now.value, zone.value)}</small>}{i === 2 && detail && c.outcome !== "done" && <small>{known[detail] ? t(known[detail]!) : word("", detail)}</small>}</li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,69 @@
+// A parcel: how far it is, and every piece of evidence for that: who saw it, how well, and whose clock.
+import { ageOf, now } from "./clock";
+import { ago, clockTime, name, t, word, type Key } from "./i18n";
+import { ParcelShape } from "./icons";
+import { Fact, Head } from "./detail";
+import { placeName, select, timeline, zone } from "./store";
+import type { Evidence, Kind, Stage } from "./types";
+
+const way: Stage[] = ["created", "at_warehouse", "loaded", "in_transit", "at_outlet", "in_locker", "picked_up"];
+const like: Partial<Record<Stage, Stage>> = { sorted: "at_warehouse", out_for_delivery: "at_outlet", signed_for: "picked_up", completed: "picked_up", returned: "picked_up", lost_closed: "picked_up" };
+
+export function ParcelDetail({ id }: { id: string }) {
+  const p = timeline.value;
+  if (p === "missing") return <Head icon={null} title={<span class="mono">{id}</span>} sub={t("notFound")} />;
+  if (!p) return <Head icon={null} title={<span class="mono">{id}</span>} sub={t("loading")} />;
+  const at = way.indexOf(like[p.stage] ?? p.stage);
+  const rows = [...p.evidence].reverse();
+  const handling: Record<string, Key> = { ambient: "ambient", chilled: "chilled", frozen: "frozen", fragile: "fragile" };
+  return (
+    <>
+      <Head icon={<ParcelShape done={at >= way.length - 1} size={32} />} title={<span class="mono">{p.waybill}</span>}
+        sub={<><b class={"stage " + p.stage}>{word("", p.stage)}</b> · <Place place={p.place} cell={p.cell} /> · {ago(ageOf(p.since, now.value))}{p.inferred && <em> · {t("inferred")}</em>}</>} />
+      <ol class="way" aria-label={t("timeline")}>
+        {way.map((s, i) => <li key={s} class={i < at ? "past" : i === at ? "here" : ""} aria-current={i === at ? "step" : undefined}><i /><span>{word("", s)}</span></li>)}
+      </ol>
+      <dl class="facts">
+        <Fact label={t("destination")}>{name(placeName("site/" + p.site))}{p.locker && <small> {name(placeName("locker/" + p.locker))}</small>}</Fact>
+        <Fact label={t("handling")}>{handling[p.handling ?? ""] ? t(handling[p.handling!]!) : "–"}</Fact>
+        <div class="fact wide"><dt>{t("tag")}</dt><dd class="mono small">{p.epc || "–"}</dd></div>
+      </dl>
+      <section class="card">
+        <h3>{t("timeline")} <small class="soft">{t("evidence", { n: p.evidence.length })}</small></h3>
+        {rows.length === 0 ? <p class="empty">{t("noEvidence")}</p> : <ol class="evidence">{rows.map((e) => <Row e={e} key={e.id} />)}</ol>}
+      </section>
+    </>
+  );
+}
+
+function Place({ place, cell }: { place: string | undefined; cell?: number }) {
+  if (!place) return <>–</>;
+  const [kind, id = ""] = place.split("/");
+  const text = <>{name(placeName(place))}{cell ? " " + t("cell", { n: cell }) : ""}</>;
+  return kind === "vehicle" || kind === "locker" ? <button class="link" onClick={() => select({ kind: kind as Kind, id })}>{text}</button> : text;
+}
+
+function Row({ e }: { e: Evidence }) {
+  const person = e.step === "scanned" || e.step === "created";
+  return (
+    <li class={(e.stage ? "turn " : "") + (e.via ? "inferred" : "")}>
+      <i class="knot" aria-hidden="true" />
+      <p class="what"><b>{word("ev_", e.step)}</b> <Place place={e.place} cell={e.cell} />{e.stage && <span class={"stage " + e.stage}>{word("", e.stage)}</span>}</p>
+      <p class="who">
+        <time dateTime={e.at} title={e.at}>{clockTime(e.at, now.value, zone.value)}</time>
+        <span class={"tq " + e.tq} title={word("tq_", e.tq)}>{word("tq_", e.tq)}</span>
+        {e.device && <span class="mono" title={t("gateway")}>{person ? "☺ " : "⌁ "}{e.device}</span>}
+        {e.antenna ? <span>{t("antenna", { n: e.antenna })}</span> : null}
+        {e.reads ? <span>{t("reads", { n: e.reads })}</span> : null}
+        {e.rssi_dbm !== undefined && <Bars dbm={e.rssi_dbm} />}
+        {e.via && <em>{t("via", { v: e.via })}</em>}
+      </p>
+    </li>
+  );
+}
+
+/** Signal strength of the strongest read: four bars from −75 to −45 dBm. */
+function Bars({ dbm }: { dbm: number }) {
+  const n = Math.min(4, Math.max(1, Math.ceil((dbm + 75) / 7.5)));
+  return <span class="bars" title={dbm.toFixed(0) + " dBm"}>{[1, 2, 3, 4].map((i) => <i key={i} class={i <= n ? "on" : ""} style={{ height: 2 + i * 2 + "px" }} />)}<small>{dbm.toFixed(0)} dBm</small></span>;
+}
