@@ -63,10 +63,7 @@ type Validator interface{ Validate() error }
 func Kind[C Validator, D Driver](name string, open func(C, Env) (D, error)) Factory {
 	return Factory{Kind: name, New: func(decode func(any) error, env Env) (Driver, error) {
 		var c C
-		if err := decode(&c); err != nil {
-			return nil, err
-		}
-		if err := c.Validate(); err != nil {
+		if err := errors.Join(decode(&c), c.Validate()); err != nil {
 			return nil, err
 		}
 		return open(c, env)

@@ -106,7 +106,17 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
+// shift gives text the indent in place of its own.
 func shift(text, indent string) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	return indent + strings.Join(lines, "\n"+indent)
+	own := len(text)
+	for _, l := range lines {
+		if bare := strings.TrimLeft(l, " "); bare != "" {
+			own = min(own, len(l)-len(bare))
+		}
+	}
+	for i, l := range lines {
+		lines[i] = indent + l[min(own, len(l)):]
+	}
+	return strings.Join(lines, "\n")
 }

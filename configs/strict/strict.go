@@ -113,23 +113,27 @@ func Decode(file string, src []byte, into any) error {
 	if !ok {
 		return err
 	}
-	return Join(err, without(n.Locate(v.Validate()), err))
+	return Join(err, n.without(n.Locate(v.Validate()), err))
 }
 
-// without leaves out of found what speaks of a key that known already speaks of.
-func without(found, known error) error {
+// without leaves out of found what speaks of a key that known already speaks of, n as a whole aside.
+func (n Node) without(found, known error) error {
 	var out []error
 	for _, leaf := range leaves(found) {
 		e := leaf.(*Error)
 		if !slices.ContainsFunc(leaves(known), func(k error) bool {
-			p := k.(*Error).Path
-			return p == e.Path || strings.HasPrefix(p, e.Path+".") || strings.HasPrefix(p, e.Path+"[") ||
-				strings.HasPrefix(e.Path, p+".") || strings.HasPrefix(e.Path, p+"[")
+			return within(e.Path, k.(*Error).Path) || e.Path != n.path && within(k.(*Error).Path, e.Path)
 		}) {
 			out = append(out, e)
 		}
 	}
 	return errors.Join(out...)
+}
+
+// within reports whether path is key or below it.
+func within(path, key string) bool {
+	rest, ok := strings.CutPrefix(path, key)
+	return ok && (rest == "" || key == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // Node is a part of a file that is decoded later. Its zero value is an empty mapping in no file.
@@ -263,28 +267,41 @@ func (n Node) child(step string) (Node, bool) {
 }
 
 // Locate gives errors of Field, and any others that Validate methods joined, their place below n. An error that
-// isn't by Field is placed at the key its text begins with, or at n.
+// isn't by Field is placed at the key its text begins with, or at n. Errors that have a place keep it, and hide others
+// about the same key: a value that could not be read is not worth judging.
 func (n Node) Locate(err error) error {
-	var out []error
+	var placed, found []error
 	for _, leaf := range leaves(err) {
-		var placed *Error
+		var known *Error
 		var field *FieldError
 		switch {
-		case errors.As(leaf, &placed):
-			out = append(out, placed)
+		case errors.As(leaf, &known):
+			placed = append(placed, known)
 		case errors.As(leaf, &field):
 			e := n.At(field.Path).errorf("%s", field.Msg)
 			e.Path = joinPath(n.path, field.Path)
-			out = append(out, e)
+			found = append(found, e)
 		default:
-			at := n
-			if word, _, ok := strings.Cut(leaf.Error(), " "); ok {
-				at = n.At(strings.TrimRight(word, ":"))
-			}
-			out = append(out, at.errorf("%s", strings.TrimPrefix(leaf.Error(), strings.TrimPrefix(at.path, n.path+".")+": ")))
+			found = append(found, n.guess(leaf.Error()))
 		}
 	}
-	return Join(out...)
+	known := errors.Join(placed...)
+	return Join(known, n.without(errors.Join(found...), known))
+}
+
+// guess places an error by the key that its text begins with.
+func (n Node) guess(text string) *Error {
+	word, _, ok := strings.Cut(text, " ")
+	if word = strings.TrimSuffix(word, ":"); !ok || word == "" {
+		return n.errorf("%s", text)
+	}
+	at := n.At(word)
+	if at.path == n.path {
+		return n.errorf("%s", text)
+	}
+	e := at.errorf("%s", strings.TrimPrefix(text, word+": "))
+	e.Path = joinPath(n.path, word)
+	return e
 }
 
 func (n Node) key(name string, v ast.Node) Node {

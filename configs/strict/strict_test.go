@@ -183,6 +183,13 @@ func TestLocatePlacesForeignErrors(t *testing.T) {
 	err = n.Locate(errors.Join(errors.New("port: no such scheme"), errors.New("baud is absent")))
 	require.EqualError(t, err, "g.yaml:1:1: baud is absent\ng.yaml:2:7: port: no such scheme")
 	require.NoError(t, n.Locate(nil))
+
+	// What could not be read is not judged, and the rest is.
+	var s struct {
+		Port int `yaml:"port"`
+	}
+	err = n.Locate(errors.Join(n.Decode(&s, "id"), errors.New("port: must be above 0"), errors.New("baud is absent")))
+	require.EqualError(t, err, "g.yaml:1:1: baud is absent\ng.yaml:2:7: port: must be a whole number, not the string \"x\"")
 	require.NoError(t, strict.Join(nil, nil))
 }
 

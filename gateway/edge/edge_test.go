@@ -485,6 +485,8 @@ func TestKilledGatewayLosesNothing(t *testing.T) {
 	require.Contains(t, metrics, `yizhan_device_up{device="gps",kind="gnss"} 1`)
 	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, <-b.done, "asked to stop")
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	conns := map[uint64]int{}
 	for _, s := range c.states {
 		conns[s.Conn]++

@@ -128,8 +128,9 @@ devices:
 		"g.yaml:16:5: devices[3].id: is required",
 		"g.yaml:16:12: devices[3].kind: there is no kind \"radar\"; the kinds are gnss, modbus",
 		"g.yaml:17:13: devices[4].prot: unknown key; allowed here: poll, port",
+		"g.yaml:17:5: devices[4]: port is absent",
 		"g.yaml:18:33: devices[5].poll: is negative",
-		"devices[5]: port is absent",
+		"g.yaml:18:5: devices[5]: port is absent",
 		"g.yaml:19:5: devices[6]: must be a mapping (key: value), not the string \"just a word\"",
 		"g.yaml:20:19: devices[7].kind: must be a string, not a list",
 	}
