@@ -21,7 +21,7 @@ type Options struct {
 // opened or closed, for each answer to read one, each unasked change, and each cell of a read-all
 // answer that differs from the one before. Board 2's lock 1 is the cell after board 1's last door. What a
 // cell holds and whether a door was forced takes a driver to tell. Bytes that are no frame go to
-// reject with their offset. It fails on errors of r, of emit, and on options that make no sense, never
+// reject, which may be nil, with their offset; raw is valid during the call only. It fails on errors of r, of emit, and on options that make no sense, never
 // on what r holds.
 func Decode(r io.Reader, o Options, emit func(telemetry.Reading) error, reject func(offset int64, raw []byte, reason string)) (map[string]uint64, error) {
 	if o.Device == "" {
@@ -43,6 +43,9 @@ func Decode(r io.Reader, o Options, emit func(telemetry.Reading) error, reject f
 	}
 	if o.Doors < 1 || o.Doors > 56 {
 		return nil, fmt.Errorf("doors: %d is outside 1 to 56", o.Doors)
+	}
+	if reject == nil {
+		reject = func(int64, []byte, string) {}
 	}
 	d := decoder{opt: o, emit: emit, reject: reject, doors: map[byte][]byte{}}
 	err := d.run(r)

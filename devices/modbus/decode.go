@@ -23,9 +23,13 @@ func Profiles() []string { return Config{}.profileNames() }
 
 // Decode reads captured bytes of a line, requests and replies in their order, and emits a
 // climate reading for each probe of each reply whose request it saw; the probe of unit 3 is
-// unit-3. Bytes that are no frame go to reject with their offset. It fails on errors of r, of
-// emit, and on options that make no sense, never on what r holds.
+// unit-3. Bytes that are no frame go to reject, which may be nil, with their offset; raw is valid
+// during the call only. It fails on errors of r, of emit, and on options that make no sense, never
+// on what r holds.
 func Decode(r io.Reader, o Options, emit func(telemetry.Reading) error, reject func(offset int64, raw []byte, reason string)) (map[string]uint64, error) {
+	if reject == nil {
+		reject = func(int64, []byte, string) {}
+	}
 	d := decoder{opt: o, emit: emit, reject: reject, asked: map[uint32]request{}}
 	if d.opt.Device == "" {
 		d.opt.Device = "decode"
