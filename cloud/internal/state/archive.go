@@ -211,3 +211,36 @@ func (s *Store) dropDays(ctx context.Context, oldest int64) error {
 	}
 	return nil
 }
+
+// PutPoints keeps rows of the history by series and time; a row that is there is replaced.
+func (s *Store) PutPoints(ctx context.Context, series []string, atNS []int64, body []string) error {
+	type key struct {
+		series string
+		at     int64
+	}
+	at := map[key]int{}
+	var rows [][]any
+	for i := range series {
+		k := key{series[i], atNS[i]}
+		row := []any{series[i], atNS[i], clean(body[i])}
+		if n, twice := at[k]; twice {
+			rows[n] = row
+			continue
+		}
+		at[k] = len(rows)
+		rows = append(rows, row)
+	}
+	return s.update(ctx, "points", func(c conn) error { return c.put(ctx, pointsTable, rows) })
+}
+
+// Points calls each with the rows of a series from one time to before another, ascending.
+func (s *Store) Points(ctx context.Context, series string, fromNS, toNS int64, each func(atNS int64, body string) error) error {
+	return s.each(ctx, func(scan func(...any) error) error {
+		var at int64
+		var body string
+		if err := scan(&at, &body); err != nil {
+			return err
+		}
+		return each(at, body)
+	}, "select at_ns, body from points where series = $1 and at_ns >= $2 and at_ns < $3 order by at_ns", series, fromNS, toNS)
+}
