@@ -60,7 +60,19 @@ func rawReading(device string, t *tagReport, n name) telemetry.Reading {
 	if first, last, ok := t.seen(); ok && set(first) && set(last) {
 		tag.FirstSeen, tag.LastSeen, at = first, last, last
 	}
-	return telemetry.New(device, at, telemetry.RTC, tag)
+	return reading(device, at, telemetry.RTC, &tag)
+}
+
+// reading is telemetry.New for tags with one allocation: a portal makes hundreds a second.
+func reading(device string, at time.Time, q telemetry.Quality, tag *telemetry.Tag) telemetry.Reading {
+	if at.IsZero() {
+		q = telemetry.Unknown
+	}
+	const usual = 256
+	return telemetry.Reading{
+		Device: device, Kind: telemetry.KindTag, At: at.UTC().Truncate(time.Millisecond), TQ: q,
+		Body: tag.AppendJSON(make([]byte, 0, usual)),
+	}
 }
 
 // set reports whether a clock that shows t was ever set.
