@@ -51,7 +51,7 @@ func readParcels(ctx context.Context, c conn, rest string, args ...any) (out []p
 
 func (p *parcelRow) row() []any {
 	return []any{
-		p.Waybill.Waybill, p.EPC, p.Site, p.Locker, p.Handling, ms(p.created), string(p.Stage), ms(p.Since), p.Place, int64(p.Cell), flag(p.Inferred),
+		p.Waybill.Waybill, p.EPC, p.Site, p.Locker, p.Handling, ms(p.created), string(p.Stage), ms(p.Since), p.Place, int64(p.Cell), oneIf(p.Inferred),
 		p.Version, ms(p.changed), reversed(p.Waybill.Waybill), reversed(p.EPC),
 	}
 }

@@ -295,7 +295,7 @@ func (c *commit) measureBoxes(ctx context.Context) error {
 			continue
 		}
 		doc, _ := json.Marshal(noun.Climate.Value) // numbers and words always marshal
-		b.climate, b.out, b.outMS = string(doc), flag(noun.Out), 0
+		b.climate, b.out, b.outMS = string(doc), oneIf(noun.Out), 0
 		if noun.OutFrom != nil {
 			b.outMS = ms(*noun.OutFrom)
 		}
