@@ -173,6 +173,7 @@ func sizes(b []byte) []int {
 	}
 	var all []int
 	switch fn := b[1]; {
+	case b[0] > 247, b[0] == 0 && fn < 5: // no unit; and nobody answers a broadcast
 	case fn&exceptionBit != 0 && fn&^exceptionBit <= 16:
 		all = []int{5}
 	case fn == readHolding || fn == readInput || fn == 1 || fn == 2:
