@@ -3,7 +3,10 @@ package gnss
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +34,44 @@ func TestContract(t *testing.T) {
 	devicestest.Contract(t, driver, firmware)
 	devicestest.OnPTY(t, driver, firmware)
 	devicestest.OnTCP(t, driver, firmware)
+}
+
+// Every log on a real tty, as fast as it takes it: the same positions as from the file.
+func TestLogsOnPTY(t *testing.T) {
+	for name := range logs {
+		t.Run(name, func(t *testing.T) {
+			stream, err := os.ReadFile(filepath.Join("testdata", name+".log"))
+			require.NoError(t, err)
+			want, _, _ := decodeAll(t, string(stream), Options{})
+			master, addr := porttest.PTY(t)
+			got := make(chan telemetry.Reading, len(want)+1)
+			opened := make(chan struct{})
+			driver := newDriver(t, Config{Port: addr, NotBefore: "1980-01-06"})(
+				func(ctx context.Context, addr string) (port.Port, error) {
+					defer close(opened)
+					return port.Open(ctx, addr)
+				})
+			done := make(chan error, 1)
+			go func() {
+				done <- driver.Run(t.Context(), func(_ context.Context, rs ...telemetry.Reading) error {
+					for _, r := range rs {
+						got <- r
+					}
+					return nil
+				})
+			}()
+			<-opened
+			_, err = master.Write(stream)
+			require.NoError(t, err)
+			for _, w := range want {
+				w.Device = "gps"
+				require.Equal(t, string(w.AppendJSON(nil)), string((<-got).AppendJSON(nil)))
+			}
+			master.Close()
+			require.ErrorIs(t, <-done, io.EOF)
+			require.Empty(t, got)
+		})
+	}
 }
 
 // live runs a driver against a receiver that the test plays.

@@ -208,6 +208,47 @@ func TestFlushKeepsTheDeadline(t *testing.T) {
 	})
 }
 
+// A line that takes no more bytes must not keep a driver from stopping.
+func TestCloseEndsABlockedWrite(t *testing.T) {
+	_, addr := porttest.PTY(t)
+	p, err := port.Open(t.Context(), addr)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	began := make(chan struct{})
+	go func() {
+		close(began)
+		for {
+			if _, err := p.Write(make([]byte, 64<<10)); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	<-began
+	require.Never(t, func() bool { return len(ended) > 0 }, 50*time.Millisecond, 10*time.Millisecond)
+	require.NoError(t, p.Close())
+	require.ErrorIs(t, <-ended, os.ErrClosed)
+}
+
+// Many opens and closes under a reader: no descriptor of another file is ever read or closed.
+func TestOpenAndCloseUnderLoad(t *testing.T) {
+	master, addr := porttest.PTY(t)
+	for range 50 {
+		p, err := port.Open(t.Context(), addr)
+		require.NoError(t, err)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := io.Copy(io.Discard, p)
+			ended <- err
+		}()
+		write(t, master, "$GPTXT,01,01,01,x*00\r\n")
+		require.NoError(t, p.Close())
+		if err := <-ended; err != nil {
+			require.ErrorIs(t, err, os.ErrClosed)
+		}
+	}
+}
+
 func TestMissingDevice(t *testing.T) {
 	_, err := port.Open(t.Context(), "serial:/dev/serial/by-id/no-such-receiver?baud=9600")
 	require.ErrorIs(t, err, fs.ErrNotExist)

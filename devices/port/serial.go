@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,16 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxLockFD keeps the descriptors opened after the lock below 1024: the library waits with
-// select(2), whose set ends there.
-const maxLockFD = 1000
-
 var parities = map[byte]serial.Parity{'N': serial.NoParity, 'E': serial.EvenParity, 'O': serial.OddParity}
 
+// A serialPort carries its bytes over a descriptor of its own, which also holds the flock; the
+// library sets the line up and claims it. The library's own Read and Write won't do: its Close
+// closes the descriptor under them, whose number may by then be another file's; a Write to a line
+// that takes no more bytes can't be ended; and select(2) ends at descriptor 1023.
 type serialPort struct {
-	addr     string
-	dev      serial.Port
-	lock     int // descriptor that holds the flock
+	addr string
+	dev  serial.Port
+	fd   int // non-blocking
+	wake int // eventfd that ends the waiting
+
+	use      sync.RWMutex // held for reading while a descriptor is in use
 	closed   atomic.Bool
 	deadline atomic.Pointer[time.Time] // nil: none
 }
@@ -35,14 +39,29 @@ func openSerial(a address) (Port, error) {
 	if a.line.stop == 2 {
 		mode.StopBits = serial.TwoStopBits
 	}
-	dev, err := serial.Open(a.target, mode)
+	p := &serialPort{addr: a.text, fd: lock, wake: -1}
+	if p.dev, err = serial.Open(a.target, mode); err == nil {
+		p.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	}
 	if err != nil {
-		unix.Close(lock)
+		_ = p.release()
 		return nil, fmt.Errorf("open %s: %w", a.text, err)
 	}
 	// What came before the speed was set is noise.
-	_ = dev.ResetInputBuffer()
-	return &serialPort{addr: a.text, dev: dev, lock: lock}, nil
+	_ = p.dev.ResetInputBuffer()
+	return p, nil
+}
+
+// release frees what is open. Nothing may be in use.
+func (p *serialPort) release() (err error) {
+	if p.dev != nil {
+		err = p.dev.Close()
+	}
+	if p.wake >= 0 {
+		unix.Close(p.wake)
+	}
+	unix.Close(p.fd)
+	return err
 }
 
 // lockDevice opens the device once more and locks that descriptor: TIOCEXCL alone doesn't keep
@@ -54,9 +73,6 @@ func lockDevice(path string) (int, error) {
 		return -1, errors.New("in use by another program")
 	case err != nil:
 		return -1, err
-	case fd > maxLockFD:
-		unix.Close(fd)
-		return -1, fmt.Errorf("too many open files: descriptor %d", fd)
 	}
 	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		unix.Close(fd)
@@ -68,58 +84,71 @@ func lockDevice(path string) (int, error) {
 	return fd, nil
 }
 
-// Read maps the library's ways (0 bytes and no error after a time-out, PortClosed for a
-// hang-up) to the contract.
+// Read waits for bytes.
 func (p *serialPort) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
+	p.use.RLock()
+	defer p.use.RUnlock()
 	for {
-		wait := time.Duration(serial.NoTimeout)
-		if d := p.deadline.Load(); d != nil {
-			wait = max(time.Until(*d), 0)
+		if err := p.wait(unix.POLLIN, p.deadline.Load()); err != nil {
+			return 0, fmt.Errorf("read %s: %w", p.addr, err)
 		}
-		if err := p.dev.SetReadTimeout(wait); err != nil {
-			return 0, p.fail("read", err)
-		}
-		n, err := p.dev.Read(b)
+		n, err := unix.Read(p.fd, b)
 		switch {
 		case n > 0:
 			return n, nil
-		case err != nil:
-			return 0, p.fail("read", err)
-		case wait != serial.NoTimeout:
-			return 0, fmt.Errorf("read %s: %w", p.addr, os.ErrDeadlineExceeded)
+		case err == nil:
+			return 0, fmt.Errorf("read %s: hung up: %w", p.addr, io.EOF)
+		case !again(err):
+			return 0, fmt.Errorf("read %s: %w", p.addr, err)
 		}
 	}
 }
 
 // Write writes all of b.
 func (p *serialPort) Write(b []byte) (int, error) {
+	p.use.RLock()
+	defer p.use.RUnlock()
 	done := 0
 	for done < len(b) {
-		if p.closed.Load() {
-			return done, fmt.Errorf("write %s: %w", p.addr, os.ErrClosed)
+		err := p.wait(unix.POLLOUT, nil)
+		if err == nil {
+			var n int
+			n, err = unix.Write(p.fd, b[done:])
+			done += max(n, 0)
 		}
-		n, err := p.dev.Write(b[done:])
-		done += n
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return done, p.fail("write", err)
+		if err != nil && !again(err) {
+			return done, fmt.Errorf("write %s: %w", p.addr, err)
 		}
 	}
 	return done, nil
 }
 
-// fail tells our own Close from a peer that hung up: the library calls both PortClosed.
-func (p *serialPort) fail(op string, err error) error {
-	if p.closed.Load() {
-		return fmt.Errorf("%s %s: %w", op, p.addr, os.ErrClosed)
+func again(err error) bool { return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) }
+
+// wait returns nil when the line can be read or written, or is gone.
+func (p *serialPort) wait(events int16, until *time.Time) error {
+	fds := [...]unix.PollFd{{Fd: int32(p.fd), Events: events}, {Fd: int32(p.wake), Events: unix.POLLIN}}
+	for !p.closed.Load() {
+		var limit *unix.Timespec
+		if until != nil {
+			ts := unix.NsecToTimespec(int64(max(time.Until(*until), 0)))
+			limit = &ts
+		}
+		n, err := unix.Ppoll(fds[:], limit, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return err
+		case n == 0:
+			return os.ErrDeadlineExceeded
+		case fds[1].Revents == 0:
+			return nil
+		}
 	}
-	var pe *serial.PortError
-	if errors.As(err, &pe) && pe.Code() == serial.PortClosed {
-		return fmt.Errorf("%s %s: hung up: %w", op, p.addr, io.EOF)
-	}
-	return fmt.Errorf("%s %s: %w", op, p.addr, err)
+	return os.ErrClosed
 }
 
 // SetReadDeadline bounds later Reads.
@@ -134,20 +163,27 @@ func (p *serialPort) SetReadDeadline(t time.Time) error {
 
 // Flush throws away received bytes.
 func (p *serialPort) Flush() error {
+	p.use.RLock()
+	defer p.use.RUnlock()
+	if p.closed.Load() {
+		return fmt.Errorf("flush %s: %w", p.addr, os.ErrClosed)
+	}
 	if err := p.dev.ResetInputBuffer(); err != nil {
-		return p.fail("flush", err)
+		return fmt.Errorf("flush %s: %w", p.addr, err)
 	}
 	return nil
 }
 
-// Close ends a blocked Read and frees the device; a second Close is harmless.
+// Close ends a blocked Read or Write and frees the device; a second Close is harmless.
 func (p *serialPort) Close() error {
 	if p.closed.Swap(true) {
 		return nil
 	}
-	err := p.dev.Close()
-	unix.Close(p.lock)
-	if err != nil {
+	one := [8]byte{1} // any number but 0, in either byte order
+	_, wakeErr := unix.Write(p.wake, one[:])
+	p.use.Lock()
+	defer p.use.Unlock()
+	if err := errors.Join(wakeErr, p.release()); err != nil {
 		return fmt.Errorf("close %s: %w", p.addr, err)
 	}
 	return nil
