@@ -20,6 +20,10 @@ type appender struct {
 	last [2]frame.Record // the last durable record of each lane, for the hash in the next header
 }
 
+// ahead is how many zeros a small write puts behind itself: the next small ones then stay within the
+// file, and their syncs need not write its size.
+const ahead = 32 << 10
+
 // pending is a record on its way to a segment; its seq is given when it is written.
 type pending struct {
 	frame.Record
@@ -188,6 +192,11 @@ func (s *Spool) tryWrite(log int, recs []pending) error {
 		next[slot]++
 		buf = appendRecord(buf, seed, r.lane, seg.end, &r.Record)
 	}
+	file := max(seg.size, seg.end+size)
+	if seg.end+size > seg.size && size < ahead/2 && file+ahead <= s.opt.SegmentBytes {
+		file += ahead
+		buf = append(buf, make([]byte, ahead)...)
+	}
 	if _, err := a.f.WriteAt(buf, seg.end); err != nil {
 		return fmt.Errorf("spool: write %s: %w", segmentName(log, seg.num), err)
 	}
@@ -202,8 +211,8 @@ func (s *Spool) tryWrite(log int, recs []pending) error {
 	defer s.mu.Unlock()
 	seg.next = next
 	seg.end += size
-	seg.size = seg.end
-	s.used += size
+	s.used += file - seg.size
+	seg.size = file
 	for slot, lane := range logLanes[log] {
 		s.next[lane-1] = next[slot]
 	}
@@ -267,7 +276,10 @@ func (s *Spool) seal(log int) {
 		return
 	}
 	ft := footer{header: a.head, next: a.seg.next, end: a.seg.end}
-	_, err := a.f.WriteAt(ft.encode(), a.seg.end)
+	err := a.f.Truncate(a.seg.end)
+	if err == nil {
+		_, err = a.f.WriteAt(ft.encode(), a.seg.end)
+	}
 	if err == nil {
 		err = a.f.Sync()
 	}
@@ -276,7 +288,7 @@ func (s *Spool) seal(log int) {
 	}
 	s.mu.Lock()
 	a.seg.sealed = err == nil
-	a.seg.size += footerSize
+	a.seg.size = a.seg.end + footerSize
 	s.counters["syncs"]++
 	s.mu.Unlock()
 	s.abandon(log)

@@ -52,6 +52,9 @@
 //
 // # Disk
 //
+// A small write puts 32 KiB of zeros behind itself, so that the syncs after it need not write the file's size; zeros
+// behind the last record are no damage.
+//
 // Assumed: a completed fsync is durable; so is a file's name after fsync of its folder; rename is atomic; an
 // overwritten or appended block may tear anywhere and blocks of one unsynced write may land in any order; nothing
 // older than the last sync is touched by a later write, but any byte may rot. Files are synced with
