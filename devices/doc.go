@@ -16,4 +16,6 @@
 //   - Garbage from the device is counted and skipped: never a crash, never a wrong reading,
 //     never ErrPermanent.
 //   - Run may be called again after it returned.
+//   - What it throws away is counted (Counting), and the last of it kept for support (Suspecting,
+//     by way of BadFrames).
 package devices

@@ -12,9 +12,9 @@ import (
 	"yizhan/devices/telemetry"
 )
 
-// releaseDate is before this release was made: no receiver that works can report an earlier
-// date. Raise it with each release.
-const releaseDate = "2026-11-01"
+// releaseDate is the year in which this release was made: no receiver that works can report an earlier
+// date, and one with a week roll-over is 1024 weeks behind. Raise it once a year.
+const releaseDate = "2026-01-01"
 
 // How long the line must pause for an epoch to be over.
 const (
@@ -28,7 +28,7 @@ type Config struct {
 	Port string `yaml:"port"`
 	// AllowMissingChecksum takes sentences without a checksum, for receivers that send none.
 	AllowMissingChecksum bool `yaml:"allow_missing_checksum"`
-	// NotBefore (2026-11-01) is the earliest date that isn't suspect; the default is this release's.
+	// NotBefore (2026-01-01) is the earliest date that isn't suspect; the default is this release's.
 	NotBefore string `yaml:"not_before"`
 	// StaleAfter (5s) without a good sentence gives a reading that isn't valid.
 	StaleAfter time.Duration `yaml:"stale_after"`
@@ -44,7 +44,7 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("port: %w", err))
 	}
 	if _, err := time.Parse(time.DateOnly, c.NotBefore); err != nil {
-		errs = append(errs, fmt.Errorf("not_before: %.20q is no date like 2026-11-01", c.NotBefore))
+		errs = append(errs, fmt.Errorf("not_before: %.20q is no date like 2026-01-01", c.NotBefore))
 	}
 	if c.StaleAfter < time.Second || c.StaleAfter > time.Hour {
 		errs = append(errs, fmt.Errorf("stale_after: %v is not 1s to 1h", c.StaleAfter))
