@@ -108,6 +108,8 @@ func (c Config) validateBoards() error {
 	items := false
 	for i, b := range c.withDefaults().Boards {
 		at := fmt.Sprintf("boards[%d]", i)
+		own := c.Boards[i]
+		errs = append(errs, word(at+".feedback", own.Feedback, LockedShort, OpenShort), word(at+".bitmap_one_means", own.BitmapOneMeans, Locked, Open))
 		claim(at+".board", b.Board)
 		if b.ItemBoard != 0 {
 			items = true
@@ -134,7 +136,6 @@ func (c Config) validateBoards() error {
 			}
 			cells[n] = at
 		}
-		errs = append(errs, word(at+".feedback", b.Feedback, LockedShort, OpenShort), word(at+".bitmap_one_means", b.BitmapOneMeans, Locked, Open))
 	}
 	if c.Occupancy == SecondBoard && !items && len(c.Boards) > 0 {
 		fail("occupancy: %s, and no board has an item_board", SecondBoard)

@@ -34,6 +34,7 @@ func TestConfigErrorsNameTheirKeys(t *testing.T) {
 		{"times out of range", func(c *Config) {
 			c.Every, c.Timeout, c.Gap, c.OpenAlarm = time.Hour, time.Hour, time.Hour, time.Nanosecond
 		}, []string{"every: ", "timeout: ", "gap: ", "open_alarm: "}},
+		{"a wrong word is told once", func(c *Config) { c.Feedback = "x" }, []string{`feedback: "x"`}},
 		{"function", func(c *Config) { c.ReadAllFunction = 0x34 }, []string{"read_all_function: 0x34"}},
 		{"address", func(c *Config) { c.Boards[0].Board = 33 }, []string{"boards[0].board: 33 is outside 1 to 32"}},
 		{"address twice", func(c *Config) {
