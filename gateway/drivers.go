@@ -3,6 +3,8 @@ package main
 import (
 	"yizhan/devices"
 	"yizhan/devices/gnss"
+	"yizhan/devices/llrp"
+	"yizhan/devices/lockerbus"
 	"yizhan/devices/modbus"
 )
 
@@ -10,6 +12,8 @@ import (
 func kinds() []devices.Factory {
 	return []devices.Factory{
 		devices.Kind("gnss", gnss.New),
+		devices.Kind("llrp", llrp.New),
+		devices.Kind("lockerbus", lockerbus.New),
 		devices.Kind("modbus", modbus.New),
 	}
 }

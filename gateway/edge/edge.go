@@ -192,7 +192,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	err := g.Wait()
 	stop()
 	err = errors.Join(err, <-spooling, e.spool.Close())
-	e.log.Info("gateway down", "err", err)
+	e.log.Info("gateway down", "took", time.Since(e.began))
 	return err
 }
 
