@@ -97,6 +97,7 @@ type Config struct {
 	Version  string
 	Busy     error                         // what Desk.Issue wraps when it takes no more
 	Conflict error                         // what it wraps when an id is taken
+	Cursor   error                         // what Store.Parcels wraps when after is none of its own
 	Created  func(parcels []county.Parcel) // told of parcels that were announced
 	Now      func() time.Time
 	Log      *slog.Logger

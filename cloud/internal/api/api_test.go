@@ -44,7 +44,7 @@ func newAPI(t *testing.T) (*fake, *api.API) {
 	}
 	return f, api.New(api.Config{
 		Store: f, History: f, Desk: f, Registry: registry(), Map: []byte(`{"type":"FeatureCollection","features":[]}`), Demo: true, Speed: 12,
-		Stream: http.NotFoundHandler(), Version: "test", Busy: errBusy, Conflict: errConflict, Now: func() time.Time { return now },
+		Stream: http.NotFoundHandler(), Version: "test", Busy: errBusy, Conflict: errConflict, Cursor: errCursor, Now: func() time.Time { return now },
 	})
 }
 
@@ -126,7 +126,7 @@ func TestWrongQuestionsNameTheField(t *testing.T) {
 }
 
 func TestPaging(t *testing.T) {
-	_, a := newAPI(t)
+	f, a := newAPI(t)
 	seen := 0
 	after := ""
 	for range 10 {
@@ -137,7 +137,12 @@ func TestPaging(t *testing.T) {
 		}
 	}
 	require.Equal(t, 5, seen)
-	_, v := ask(t, a, "GET", "/api/v1/parcels?q=nothing", "")
+	f.broken = errCursor
+	code, v := ask(t, a, "GET", "/api/v1/parcels?after=garbage", "")
+	require.Equal(t, 422, code)
+	require.Equal(t, "query.after", v["errors"].([]any)[0].(map[string]any)["location"])
+	f.broken = nil
+	_, v = ask(t, a, "GET", "/api/v1/parcels?q=nothing", "")
 	require.Equal(t, []any{}, v["items"], "an empty list is a list")
 }
 

@@ -81,11 +81,6 @@ func (f *fake) Timeline(_ context.Context, waybill string) (county.Timeline, boo
 	return county.Timeline{Parcel: p, Evidence: f.evidence}, ok, err
 }
 
-type tagTaken struct{}
-
-func (tagTaken) Error() string     { return "is the tag of another parcel" }
-func (tagTaken) FieldName() string { return "epc" }
-
 func (f *fake) PutWaybills(_ context.Context, ws []county.Waybill, now time.Time) ([]county.Parcel, map[int]error, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -93,7 +88,7 @@ func (f *fake) PutWaybills(_ context.Context, ws []county.Waybill, now time.Time
 	var created []county.Parcel
 	for i, w := range ws {
 		if w.EPC == "ABCD0001" {
-			refused[i] = tagTaken{}
+			refused[i] = errors.New("epc: is the tag of another parcel")
 			continue
 		}
 		p := county.Parcel{Waybill: w, Stage: county.Created, Since: now, Version: 1}
@@ -131,6 +126,7 @@ func (f *fake) Climate(_ context.Context, _ string, from, to time.Time, _ int) (
 var (
 	errBusy     = errors.New("busy")
 	errConflict = errors.New("conflict")
+	errCursor   = errors.New("cursor")
 )
 
 func (f *fake) Issue(_ context.Context, c county.Command) (county.Command, error) {

@@ -32,6 +32,9 @@ func (a *API) parcels(h huma.API) {
 		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()
 		items, next, err := a.cfg.Store.Parcels(ctx, strings.TrimSpace(in.Q), in.After, in.Limit)
+		if errors.Is(err, a.cfg.Cursor) {
+			return nil, huma.Error422UnprocessableEntity("validation failed", &huma.ErrorDetail{Location: "query.after", Message: "is no next of an answer", Value: in.After})
+		}
 		if err != nil {
 			return nil, a.fail(ctx, "parcel", err)
 		}
@@ -111,7 +114,8 @@ func (a *API) announce(ctx context.Context, in *struct{ Body rows }) (*announced
 			return nil, a.fail(ctx, "waybill", err)
 		}
 		for i, err := range refused {
-			bad = append(bad, Refused{Index: index[i], Field: fieldOf(err), Reason: err.Error()})
+			field, reason := fieldOf(err)
+			bad = append(bad, Refused{Index: index[i], Field: field, Reason: reason})
 		}
 		out.Body.Items = append(out.Body.Items, created...)
 		if a.cfg.Created != nil && len(created) > 0 {
@@ -207,11 +211,11 @@ func tagName(s string) (name string, ok bool) {
 	return name, true
 }
 
-// fieldOf is the field that an error of the store names.
-func fieldOf(err error) string {
-	var named interface{ FieldName() string }
-	if errors.As(err, &named) {
-		return named.FieldName()
+// fieldOf takes an error of the store apart, which begins with the field it is about.
+func fieldOf(err error) (field, reason string) {
+	name, rest, ok := strings.Cut(err.Error(), ": ")
+	if _, known := reflectWaybill.FieldByNameFunc(func(n string) bool { return strings.EqualFold(n, name) }); ok && known {
+		return name, rest
 	}
-	return ""
+	return "", err.Error()
 }

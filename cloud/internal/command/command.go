@@ -43,6 +43,8 @@ const (
 // Store keeps commands and knows the gateways' clocks.
 type Store interface {
 	PutCommand(ctx context.Context, c county.Command) error
+	// NoteCommand keeps how far a command came; what its gateway answered stays.
+	NoteCommand(ctx context.Context, c county.Command) error
 	Command(ctx context.Context, id string) (county.Command, bool, error)
 	// GatewayClock is what the gateway reported last, and when that was received.
 	GatewayClock(ctx context.Context, gateway string) (boot frame.Boot, monoNS int64, received time.Time, ok bool, err error)
@@ -189,7 +191,7 @@ func (d *Desk) deliver(ctx context.Context, c county.Command) error {
 		// Stored first: what is stored as sent may not have left, but nothing leaves unrecorded.
 		sent := c
 		sent.Sent = &now
-		if err := d.store.PutCommand(ctx, sent); err != nil {
+		if err := d.store.NoteCommand(ctx, sent); err != nil {
 			return err
 		}
 		if err := d.post(gateway, frame.Command{
@@ -202,7 +204,7 @@ func (d *Desk) deliver(ctx context.Context, c county.Command) error {
 	}
 	d.unreachable.Add(1)
 	c.Outcome, c.Detail, c.Answered = telemetry.Refused, Unreachable, &now
-	return d.store.PutCommand(ctx, c)
+	return d.store.NoteCommand(ctx, c)
 }
 
 // clock is a report of the gateway's clock that is younger than a third of the lease; ok is false when

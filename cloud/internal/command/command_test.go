@@ -38,6 +38,22 @@ func (o *office) PutCommand(_ context.Context, c county.Command) error {
 	if o.broken != nil {
 		return o.broken
 	}
+	if _, ok := o.commands[c.ID]; ok {
+		return errors.New("put twice")
+	}
+	o.commands[c.ID] = c
+	return nil
+}
+
+func (o *office) NoteCommand(_ context.Context, c county.Command) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.broken != nil {
+		return o.broken
+	}
+	if _, ok := o.commands[c.ID]; !ok {
+		return errors.New("noted before it was put")
+	}
 	o.commands[c.ID] = c
 	return nil
 }

@@ -132,6 +132,9 @@ func (c *Config) Validate() error {
 	if !(c.Speed > 0 && c.Speed <= 1000) {
 		bad("speed", "must be above 0 and at most 1000")
 	}
+	if c.Public == "" && !Loopback(c.Listen) {
+		bad("public", "is needed, for %s can be reached from outside: by which URL?", c.Listen)
+	}
 	if c.Demo && !Loopback(c.Listen) {
 		bad("listen", "%s can be reached from outside; a demo listens on 127.0.0.1 only", c.Listen)
 	}

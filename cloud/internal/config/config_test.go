@@ -56,6 +56,8 @@ func TestADemoStaysOnThisMachine(t *testing.T) {
 	_, err := config.Parse("c.yaml", []byte(minimal+"listen: 0.0.0.0:8080\ndemo: true\n"))
 	require.ErrorContains(t, err, "can be reached from outside")
 	_, err = config.Parse("c.yaml", []byte(minimal+"listen: 0.0.0.0:8080\n"))
+	require.ErrorContains(t, err, "by which URL")
+	_, err = config.Parse("c.yaml", []byte(minimal+"listen: 0.0.0.0:8080\npublic: https://yz.example\n"))
 	require.NoError(t, err)
 	for addr, want := range map[string]bool{"127.0.0.1:80": true, "127.9.1.1:80": true, "[::1]:80": true, "localhost:80": true, ":80": false, "0.0.0.0:80": false, "10.0.0.1:80": false, "x": false} {
 		require.Equal(t, want, config.Loopback(addr), addr)

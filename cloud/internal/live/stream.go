@@ -44,6 +44,10 @@ var errBehind = errors.New("fell off the ring")
 
 func (c *client) serve(r *http.Request) error {
 	h := c.hub
+	// The deadline of reading the request must not end what follows it.
+	if err := c.ctl.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
 	n, reason := h.start(r.Header.Get("Last-Event-ID"))
 	hello := "retry: 2000\n\n"
 	if reason == "" {
