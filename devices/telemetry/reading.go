@@ -161,12 +161,13 @@ func (r Reading) RawRead() bool {
 }
 
 // Same reports whether r and o are the same reading told twice (design section 3): same device
-// and n; or, without n, same device, kind, at and body.
+// and n; or, without n, same device, kind, at and body. Two readings with neither n nor at are
+// never the same: a door that opens twice says the same thing twice.
 func (r Reading) Same(o Reading) bool {
 	if r.Device != o.Device || r.N != o.N {
 		return false
 	}
-	return r.N != "" || r.Kind == o.Kind && r.At.Equal(o.At) && bytes.Equal(r.Body, o.Body)
+	return r.N != "" || !r.At.IsZero() && r.Kind == o.Kind && r.At.Equal(o.At) && bytes.Equal(r.Body, o.Body)
 }
 
 // ErrInvalid is wrapped by every error that says a reading breaks the contract.
