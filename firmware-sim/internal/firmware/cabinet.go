@@ -183,6 +183,13 @@ func (c *Cabinet) Put(lock int, item bool) error {
 	return err
 }
 
+// Stock lays items into cells before the day begins.
+func (c *Cabinet) Stock(locks []int) {
+	for _, lock := range locks {
+		c.change(lock, func(d *cell) { d.item = true })
+	}
+}
+
 // Shut closes a cell's door.
 func (c *Cabinet) Shut(lock int) { c.change(lock, func(d *cell) { d.open = false }) }
 

@@ -135,7 +135,7 @@ func (r *Rack) died(u *unit) {
 		return
 	}
 	r.Logger.Info("unit ended", "device", u.Name, "err", state.String())
-	if time.Since(u.since) > mostPause {
+	if time.Since(u.since) > time.Second { // it came up
 		u.pause = firstPause
 	}
 	r.again(u)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/goccy/go-yaml"
 )
@@ -16,6 +15,7 @@ type County struct {
 	Lockers   []Locker  `yaml:"lockers"`
 	ColdBoxes []ColdBox `yaml:"cold_boxes"`
 	Gateways  []Gateway `yaml:"gateways"`
+	Bindings  []Binding `yaml:"bindings"`
 	Roads     *Roads    `yaml:"-"`
 }
 
@@ -53,6 +53,12 @@ type Gateway struct {
 	ID      string `yaml:"id"`
 	Site    string `yaml:"site"`
 	Vehicle string `yaml:"vehicle"`
+}
+
+// Binding says which thing a device, gateway/device, speaks for.
+type Binding struct {
+	Device string `yaml:"device"`
+	Thing  string `yaml:"thing"`
 }
 
 // Load reads a county folder.
@@ -115,12 +121,22 @@ func (c *County) site(id string) *Site {
 	return nil
 }
 
-// LockerOf is the locker that a board stands in, nil where it stands in none.
-func (c *County) LockerOf(g Gateway) *Locker {
-	for i, l := range c.Lockers {
-		if g.Site == l.Site && strings.HasPrefix(g.ID, l.ID) {
+// Locker is the locker of an id, or nil.
+func (c *County) Locker(id string) *Locker {
+	for i := range c.Lockers {
+		if c.Lockers[i].ID == id {
 			return &c.Lockers[i]
 		}
 	}
 	return nil
+}
+
+// ColdBox is the cold box of an id and its place in the list, or nil.
+func (c *County) ColdBox(id string) (box *ColdBox, index int) {
+	for i := range c.ColdBoxes {
+		if c.ColdBoxes[i].ID == id {
+			return &c.ColdBoxes[i], i
+		}
+	}
+	return nil, 0
 }

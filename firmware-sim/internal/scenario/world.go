@@ -137,6 +137,15 @@ func (w *World) take(p *Parcel) error {
 	return w.save()
 }
 
+// Cells lists the cells of a locker that something lies in.
+func (w *World) Cells(locker string) []int {
+	var out []int
+	for _, p := range w.at(locker) {
+		out = append(out, p.Cell)
+	}
+	return out
+}
+
 // at lists the parcels of a place, oldest first.
 func (w *World) at(place string) []*Parcel {
 	w.mu.Lock()

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// programs builds the real programs once a test run.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "yizhan-bin")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "build", "-o", dir+"/", "../gateway", "../cloud").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := programs(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// played is a county that runs for a test.
+type played struct {
+	*site
+	out  bytes.Buffer
+	stop func()
+}
+
+// play runs a county of three boards; change may alter it before it is switched on.
+func play(t *testing.T, o options, change func(*site)) *played {
+	t.Helper()
+	bin, err := programs()
+	require.NoError(t, err)
+	o.bin, o.county, o.boards = bin, "../configs/county", "wh-1,van-01,lk-qingshi-1"
+	if o.data == "" {
+		o.data = t.TempDir()
+	}
+	if o.history == "" {
+		o.history = "sqlite:"
+	}
+	o.port = freePort(t)
+	p := &played{}
+	p.site, err = openSite(t.Context(), &o, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	require.NoError(t, err)
+	if change != nil {
+		change(p.site)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.run(ctx, &o, &p.out) }()
+	var once sync.Once
+	p.stop = func() {
+		once.Do(func() {
+			start := time.Now()
+			cancel()
+			require.NoError(t, <-done)
+			require.Less(t, time.Since(start), 10*time.Second, "a clean stop")
+			p.close()
+			if t.Failed() {
+				p.showLogs(t)
+			}
+		})
+	}
+	t.Cleanup(p.stop)
+	return p
+}
+
+func (p *played) showLogs(t *testing.T) {
+	logs, _ := filepath.Glob(filepath.Join(p.dir, "log", "*"))
+	for _, f := range logs {
+		b, _ := os.ReadFile(f)
+		t.Logf("%s:\n%s", filepath.Base(f), b[max(0, len(b)-4000):])
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+type timeline struct {
+	Waybill  string
+	Stage    string
+	Evidence []struct{ Step, Stage, Device string }
+}
+
+// One parcel goes the whole way, and every step of it was seen by a device.
+func TestAParcelsStory(t *testing.T) {
+	p := play(t, options{speed: 200, seed: 3}, nil)
+	var done timeline
+	var stages map[string]int
+	require.Eventually(t, func() bool {
+		var list struct{ Items []timeline }
+		if p.front.get(t.Context(), "/api/v1/parcels?limit=200", &list) != nil {
+			return false
+		}
+		stages = map[string]int{}
+		for _, x := range list.Items {
+			stages[x.Stage]++
+			if x.Stage == "picked_up" {
+				done = x
+			}
+		}
+		return done.Waybill != ""
+	}, 90*time.Second, 200*time.Millisecond, "stages: %v", &stages)
+
+	require.NoError(t, p.front.get(t.Context(), "/api/v1/parcels/"+done.Waybill, &done))
+	var went []string
+	seen := map[string]string{}
+	for _, e := range done.Evidence {
+		if e.Stage != "" {
+			went = append(went, e.Stage)
+		}
+		seen[e.Step] = e.Device
+	}
+	for _, stage := range []string{"created", "at_warehouse", "loaded", "in_transit", "at_outlet", "in_locker", "picked_up"} {
+		i := slices.Index(went, stage)
+		require.GreaterOrEqual(t, i, 0, "%s in %v", stage, went)
+		went = went[i+1:]
+	}
+	require.Equal(t, "van-01/rfid", seen["aboard"])
+	require.Equal(t, "lk-qingshi-1/handheld", seen["scanned"])
+	require.Equal(t, "lk-qingshi-1/board", seen["deposited"])
+	require.Equal(t, "lk-qingshi-1/board", seen["collected"])
+	require.Contains(t, p.out.String(), "mosquitto_sub -h "+p.net)
+	p.watchAsTechnician(t)
+
+	// The day ends at once, and goes on tomorrow where it stood.
+	data := p.dir
+	p.stop()
+	for _, u := range []string{"cloud", "wh-1", "van-01", "lk-qingshi-1"} {
+		require.False(t, p.rack.Running(u))
+	}
+	p = play(t, options{speed: 200, seed: 3, data: data}, nil)
+	require.Eventually(t, func() bool {
+		return p.front.get(t.Context(), "/api/v1/parcels/"+done.Waybill, &done) == nil
+	}, 30*time.Second, 100*time.Millisecond)
+	require.Equal(t, "picked_up", done.Stage)
+}
+
+// watchAsTechnician pastes the line that was printed.
+func (p *played) watchAsTechnician(t *testing.T) {
+	b := p.yard.boards[1]
+	host, port, err := net.SplitHostPort(b.broker())
+	require.NoError(t, err)
+	out, err := exec.CommandContext(t.Context(), "mosquitto_sub", "-h", host, "-p", port, "-u", technician, "-P", p.technicianPassword,
+		"-t", "dev/#", "-v", "-C", "3", "-W", "10").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "dev/gps/position {")
+	_, err = exec.CommandContext(t.Context(), "mosquitto_sub", "-h", host, "-p", port, "-u", technician, "-P", "wrong", "-t", "dev/#", "-C", "1", "-W", "5").CombinedOutput()
+	require.Error(t, err)
+}
+
+// Unplug the portals and parcels stop; plug them in and they go on.
+func TestNothingMovesThatNoDeviceSaw(t *testing.T) {
+	p := play(t, options{speed: 200, seed: 5}, nil)
+	require.Eventually(t, func() bool { return p.do("wh-1", "off") == nil }, 10*time.Second, time.Millisecond)
+	stage := func(want string) func() bool {
+		return func() bool {
+			var list struct{ Items []timeline }
+			err := p.front.get(t.Context(), "/api/v1/parcels?limit=200", &list)
+			return err == nil && slices.ContainsFunc(list.Items, func(x timeline) bool { return x.Stage == want })
+		}
+	}
+	require.Eventually(t, stage("created"), 60*time.Second, 100*time.Millisecond)
+	require.Never(t, stage("at_warehouse"), 3*time.Second, 200*time.Millisecond)
+	require.NoError(t, p.do("wh-1", "on"))
+	require.Eventually(t, stage("at_warehouse"), 60*time.Second, 100*time.Millisecond)
+	require.ErrorContains(t, order(t.Context(), p.dir, "nobody", "kill"), "no such unit")
+	require.NoError(t, order(t.Context(), p.dir, "van-01", "cut"))
+	require.NoError(t, order(t.Context(), p.dir, "van-01", "mend"))
+	require.NoError(t, order(t.Context(), p.dir, "cloud", "kill"))
+	require.Eventually(t, func() bool { return p.rack.Starts("cloud") == 2 }, 10*time.Second, 50*time.Millisecond)
+}
+
+func TestUsage(t *testing.T) {
+	var out, errs strings.Builder
+	for _, args := range [][]string{{}, {"nonsense"}, {"county", "-speed"}, {"county", "-port", "0"}, {"power", "van-01"}, {"replay", "gnss"}} {
+		require.Equal(t, 2, status(&errs, run(t.Context(), args, &out, &errs)), "%v", args)
+	}
+	require.Equal(t, 1, status(&errs, run(t.Context(), []string{"replay", "gnss", "/nowhere"}, &out, &errs)))
+	require.NoError(t, run(t.Context(), []string{"version"}, &out, &errs))
+	require.Equal(t, "dev\n", out.String())
+}
