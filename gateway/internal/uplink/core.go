@@ -208,7 +208,9 @@ func (c *Core) Ack(now time.Time, payload []byte) {
 	if !ok {
 		return // of an epoch that is committed and gone
 	}
-	l.told = true
+	if a.Credit > 0 || len(a.Ranges) > 0 { // else the cloud's store is away, and it can't know
+		l.told = true
+	}
 	for _, r := range a.Ranges {
 		// A range beyond what was made here is a twin's, or nonsense: it must not give up a record that comes.
 		l.committed.add(r.From, min(r.To, max(l.state.Next, 1)-1))

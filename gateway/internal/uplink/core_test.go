@@ -390,6 +390,32 @@ func TestLiveGoesFirstAndCreditHoldsTheBacklog(t *testing.T) {
 	}
 }
 
+func TestAHoldingAckTellsNothing(t *testing.T) {
+	cl := newCloud(t)
+	src := &card{t: t, cloud: cl, rng: rand.New(rand.NewPCG(1, 1))}
+	src.open(1)
+	src.append(telemetry.Custody, 500)
+	now := time.Unix(1_800_000_000, 0)
+	c := testCore(t, src)
+	c.Connected(now, 1)
+	drain(c, now)
+	cl.credit = 0
+	for _, l := range telemetry.Lanes {
+		c.Ack(now, cl.ack(laneKey{1, l})) // the store is away: no ranges, no credit
+	}
+	now = now.Add(time.Second)
+	require.Empty(t, drain(c, now))
+	cl.credit = 5000
+	cl.have[laneKey{1, telemetry.Custody}] = ranges{{From: 1, To: 501}}
+	cl.ever[laneKey{1, telemetry.Custody}] = ranges{{From: 1, To: 501}}
+	c.Ack(now, cl.ack(laneKey{1, telemetry.Track}))
+	now = now.Add(500 * time.Millisecond)
+	require.Equal(t, []string{"track"}, whats(drain(c, now)), "custody is not sent before the cloud says what it has")
+	c.Ack(now, cl.ack(laneKey{1, telemetry.Custody}))
+	now = now.Add(time.Minute)
+	require.NotContains(t, whats(drain(c, now)), "custody")
+}
+
 func TestWhatIsNotAcknowledgedIsSentAgain(t *testing.T) {
 	cl := newCloud(t)
 	src := &card{t: t, cloud: cl, rng: rand.New(rand.NewPCG(1, 1))}
