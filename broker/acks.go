@@ -1,6 +1,9 @@
 package broker
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // acks is a client's publishes that aren't acknowledged yet, in the order of their arrival. A PUBACK leaves when
 // its publish and all before it are done (MQTT-4.6.0-2).
@@ -11,6 +14,36 @@ type acks struct {
 	mu    sync.Mutex
 	queue []*slot
 	bytes int
+	pace  pace
+}
+
+// pace finds out how many publishes a client sends before it waits for an acknowledgement, which MQTT 3.1.1
+// doesn't tell. A client that fell silent, and goes on as soon as it is answered, was waiting.
+type pace struct {
+	published time.Time // the last publish
+	drained   time.Time // when the last PUBACK that was due left
+	round     int       // publishes since then
+	window    int       // 0: not known to wait
+}
+
+const (
+	silence = 30 * time.Millisecond // before the answer, at least
+	atOnce  = 10 * time.Millisecond // after it, at most
+)
+
+// publish notes a publish; first says that no other waits.
+func (p *pace) publish(first bool, now time.Time) {
+	if first {
+		switch soon := p.round > 0 && now.Sub(p.drained) <= atOnce; {
+		case !soon:
+			p.window = 0
+		case p.window == 0 && p.drained.Sub(p.published) >= silence:
+			p.window = p.round
+		}
+		p.round = 0
+	}
+	p.round++
+	p.published = now
 }
 
 // slot is one publish.
@@ -36,17 +69,18 @@ func (a *acks) begin(id uint16, bytes int, limit Limits) *slot {
 	if n := len(a.queue); n >= limit.Unacked || n > 0 && a.bytes+bytes > limit.UnackedBytes {
 		return nil
 	}
+	a.pace.publish(len(a.queue) == 0, time.Now())
 	s := &slot{id: id, bytes: bytes}
 	a.queue = append(a.queue, s)
 	a.bytes += bytes
 	return s
 }
 
-// full reports whether the next publish may have to wait.
+// full reports whether the next publish may have to wait, or isn't going to come before an answer.
 func (a *acks) full(limit Limits) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.queue) >= limit.Unacked || a.bytes >= limit.UnackedBytes
+	return len(a.queue) >= limit.Unacked || a.bytes >= limit.UnackedBytes || a.pace.window > 0 && len(a.queue) >= a.pace.window
 }
 
 // finish marks a publish as done.
@@ -71,7 +105,9 @@ func (a *acks) take(b []byte) []byte {
 		a.bytes -= s.bytes
 	}
 	if n > 0 {
-		a.queue = append(a.queue[:0], a.queue[n:]...)
+		if a.queue = append(a.queue[:0], a.queue[n:]...); len(a.queue) == 0 {
+			a.pace.drained = time.Now()
+		}
 		signal(a.room)
 	}
 	return b

@@ -25,7 +25,8 @@
 //     connection. A retain flag is ignored: the gateway retains.
 //   - A client that doesn't read holds nobody: its acknowledgements wait in a bounded queue, every write has a deadline,
 //     readings it is too slow for are dropped and counted. A client with too many unacknowledged
-//     publishes isn't read until some are acknowledged, and pulls the commit forward.
+//     publishes isn't read until some are acknowledged, and pulls the commit forward; so does one that is seen to wait for
+//     an acknowledgement before it goes on, and never lingers again while it keeps that pace.
 //   - Unknown topics, users and filters are denied. A device publishes under dev/{name} and hears cmd/{name}; a technician hears dev/.
 //   - No session outlives its connection; client ids are private to their user; wills are dropped.
 //

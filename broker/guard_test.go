@@ -417,3 +417,67 @@ func TestMosquittoClients(t *testing.T) {
 	}
 	require.EqualValues(t, 4, e.Counters()["readings"])
 }
+
+// lingering is a Log that commits after 250 ms, or when it is asked to.
+type lingering struct {
+	memLog
+	kick chan struct{}
+}
+
+func (l *lingering) Flush() { signal(l.kick) }
+
+func (l *lingering) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(250 * time.Millisecond):
+		case <-l.kick:
+		}
+		l.commit(nil)
+	}
+}
+
+// A firmware that publishes one reading and waits for its PUBACK isn't slowed down to one a linger; one that
+// publishes when it has something to say doesn't wear the card.
+func TestWaitingClientPullsTheCommit(t *testing.T) {
+	for _, window := range []int{1, 20} {
+		synctest.Test(t, func(t *testing.T) {
+			log := &lingering{kick: make(chan struct{}, 1)}
+			l := newPipeListener()
+			e, err := NewEdge(EdgeConfig{Listener: l, Users: testUsers(t), Log: log})
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- e.Run(ctx) }()
+			go log.run(ctx)
+			defer func() {
+				cancel()
+				require.NoError(t, <-done)
+			}()
+			r := l.dial(t)
+			require.Zero(t, r.connect(options{user: "lk1", password: "pw", id: "x"}))
+			n := 0
+			burst := func() {
+				var ids []uint16
+				for range window {
+					n++
+					ids = append(ids, uint16(n))
+					r.publish(uint16(n), 1, "dev/lk1/scan", scan(n))
+				}
+				r.acked(ids...)
+			}
+			start := time.Now()
+			for range 100 {
+				burst()
+			}
+			require.Less(t, time.Since(start), time.Second)
+			for range 10 { // now and then: it lingers again
+				time.Sleep(time.Second)
+				start = time.Now()
+				burst()
+			}
+			require.Greater(t, time.Since(start), time.Millisecond)
+		})
+	}
+}
