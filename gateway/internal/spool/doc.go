@@ -88,7 +88,7 @@
 //	dropped        may-thin records dropped because the spool was full
 //	damaged        records known to be lost to damage
 //	set_aside      segments renamed to *.damaged
-//	torn_bytes     bytes of torn tails cut at the last opening
+//	torn_bytes     bytes cut behind the last records at this opening: torn tails and zeros
 //	bytes          size of the segments now
 //	segments       number of segments now
 package spool
