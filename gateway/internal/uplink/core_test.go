@@ -390,6 +390,45 @@ func TestLiveGoesFirstAndCreditHoldsTheBacklog(t *testing.T) {
 	}
 }
 
+func TestLiveRecordsGather(t *testing.T) {
+	cl := newCloud(t)
+	src := &card{t: t, cloud: cl, rng: rand.New(rand.NewPCG(1, 1))}
+	src.open(1)
+	now := time.Unix(1_800_000_000, 0)
+	c := testCore(t, src)
+	c.Connected(now, 1)
+	drain(c, now)
+	frames, worst := 0, time.Duration(0)
+	waiting := time.Time{}
+	for range 1000 { // a scan every 5 ms
+		src.append(telemetry.Custody, 1)
+		if waiting.IsZero() {
+			waiting = now
+		}
+		if ms := drain(c, now); len(ms) > 0 {
+			frames += len(ms)
+			worst = max(worst, now.Sub(waiting))
+			waiting = time.Time{}
+			for _, m := range ms {
+				for _, a := range cl.take(m) {
+					c.Ack(now, a)
+				}
+			}
+		}
+		if !waiting.IsZero() {
+			require.LessOrEqual(t, c.Idle(now), gather)
+		}
+		now = now.Add(5 * time.Millisecond)
+	}
+	require.LessOrEqual(t, frames, 35)
+	require.LessOrEqual(t, worst, gather)
+	src.append(telemetry.Command, 1)
+	require.Equal(t, []string{"command"}, whats(drain(c, now))[:1], "a result never waits")
+	now = now.Add(time.Second)
+	src.append(telemetry.Track, 1)
+	require.Contains(t, whats(drain(c, now)), "track", "a record of a quiet lane goes at once")
+}
+
 func TestAHoldingAckTellsNothing(t *testing.T) {
 	cl := newCloud(t)
 	src := &card{t: t, cloud: cl, rng: rand.New(rand.NewPCG(1, 1))}

@@ -15,9 +15,9 @@
 //     second, valid 60 s) allows. Credit 0, no credit and an expired one hold it.
 //
 // Frames are cut anew each time, at most MaxRecords records and about MaxRaw bytes. What is unacknowledged stays within one
-// second of the measured rate (16 KiB to 1 MiB packed), the lane command aside. A lane has at most 4 live frames under
-// way a second, so that records gather while the link is slow. When live records lag by more than
-// maxLag, all but the newest become backlog.
+// second of the measured rate (16 KiB to 1 MiB packed), the lane command aside. A live record goes at once when its lane was
+// quiet, and gathers with others for up to 200 ms when it wasn't, for a frame of many costs a tenth a record. When live
+// records lag by more than 8,192, all but the newest become backlog.
 //
 // # Promises
 //

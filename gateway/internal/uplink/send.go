@@ -54,13 +54,10 @@ func (c *Core) sendLive(now time.Time, l *lane) (Message, bool) {
 	if l.lane != telemetry.Command && !c.room() {
 		return Message{}, false
 	}
-	young := 0
-	for _, ch := range l.chunks {
-		if ch.live && now.Sub(ch.sent) < time.Second {
-			young++
+	if due := l.liveAt.Add(gather); l.lane != telemetry.Command && l.state.Next-l.liveNext < gatherRecords && now.Before(due) {
+		if c.liveDue.IsZero() || due.Before(c.liveDue) {
+			c.liveDue = due
 		}
-	}
-	if young >= liveFrames {
 		return Message{}, false
 	}
 	if l.state.Next-l.liveNext > maxLag {
@@ -68,7 +65,7 @@ func (c *Core) sendLive(now time.Time, l *lane) (Message, bool) {
 	}
 	m, last, ok := c.cut(now, l, frame.Range{From: l.liveNext, To: l.state.Next - 1}, MaxRecords, true)
 	if ok {
-		l.liveNext = last + 1
+		l.liveNext, l.liveAt = last+1, now
 	}
 	return m, ok
 }
@@ -82,7 +79,8 @@ func (c *Core) sendBacklog(now time.Time, l *lane) (Message, bool) {
 		return Message{}, false
 	}
 	h, ok := l.hole(limit)
-	if !ok || now.Sub(c.creditAt) >= creditLife || c.tokens < 1 || !c.room() {
+	want := int(min(h.To-h.From+1, MaxRecords, uint64(max(1, c.credit/4)))) // no crumbs
+	if !ok || now.Sub(c.creditAt) >= creditLife || c.tokens < float64(want) || !c.room() {
 		return Message{}, false
 	}
 	m, last, ok := c.cut(now, l, h, min(MaxRecords, int(c.tokens)), false)

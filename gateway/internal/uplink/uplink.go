@@ -342,7 +342,7 @@ func (s *session) run(ctx context.Context) error {
 		for range 64 { // then the end gets its turn again
 			m, ok := s.core.Next(time.Now())
 			if !ok {
-				pause = s.core.Idle()
+				pause = s.core.Idle(time.Now())
 				break
 			}
 			t := s.client.Publish(topic.Up(s.u.cfg.Gateway, m.What), 1, false, m.Payload)
