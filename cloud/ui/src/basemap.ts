@@ -14,7 +14,7 @@ export const font = '"PingFang SC","Microsoft YaHei","Noto Sans CJK SC","WenQuan
 interface Ground { outside: string; land: string; bands: string[]; water: string; waterText: string; road: string; casing: string; border: string; text: string; soft: string; halo: string; dot: string }
 
 const lightGround: Ground = {
-  outside: "#e9ebe4", land: "#e4ebd6", bands: ["#dfe7cd", "#dbe0c3", "#d9d8ba", "#d6cfb2", "#d1c5a9", "#cbbaa0", "#c4af98"],
+  outside: "#eceee8", land: "#e7eedb", bands: ["#e2e9d1", "#dfe4c8", "#dedec2", "#ddd8bd", "#dad1b7", "#d7cab2", "#d4c4ae"],
   water: "#8fbfd6", waterText: "#3d7391", road: "#fffdf6", casing: "#b9b39c", border: "#8a8f7c", text: "#2b362f", soft: "#5d6a60", halo: "rgba(250,250,244,.88)", dot: "#7d877c",
 };
 const darkGround: Ground = {

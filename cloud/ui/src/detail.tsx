@@ -122,7 +122,7 @@ function Curve({ c, samples }: { c: ColdBox; samples: Sample[] }) {
   const W = 336, H = 132, left = 30, bottom = 18;
   const at = now.value, from = at - 30 * 60_000;
   const pts = samples.filter((s) => s.temperature_c !== undefined).map((s) => ({ x: Date.parse(s.at), y: s.temperature_c! })).filter((p) => p.x >= from);
-  if (pts.length === 0) return <p class="empty">{t("noData")}</p>;
+  if (pts.length === 0) return <p class="nothing">{t("noData")}</p>;
   const ys = pts.map((p) => p.y), low = Math.min(c.min_c, ...ys) - 1, high = Math.max(c.max_c, ...ys) + 1;
   const X = (ms: number) => left + ((ms - from) / (at - from)) * (W - left - 4);
   const Y = (v: number) => 4 + (1 - (v - low) / (high - low)) * (H - bottom - 4);

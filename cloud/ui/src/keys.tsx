@@ -29,6 +29,15 @@ function move(by: number) {
   select({ kind: tab.value, id: ids[to]! });
 }
 
+/** From the search to what it found: Enter waits for the answer and opens the first. */
+async function toResults(search: HTMLInputElement, open: boolean) {
+  if (open && tab.value === "parcel") await findParcels().catch(() => {});
+  search.blur();
+  document.getElementById("rows")?.focus();
+  const first = shownIDs()[0];
+  if (first) select({ kind: tab.value, id: first });
+}
+
 export function bindKeys() {
   document.addEventListener("keydown", (e) => {
     const search = document.getElementById("search") as HTMLInputElement | null;
@@ -42,7 +51,7 @@ export function bindKeys() {
       return;
     }
     if (typing) {
-      if (e.key === "Enter" || e.key === "ArrowDown") { e.preventDefault(); search.blur(); document.getElementById("rows")?.focus(); move(1); }
+      if (e.key === "Enter" || e.key === "ArrowDown") { e.preventDefault(); void toResults(search, e.key === "Enter"); }
       return;
     }
     const onList = (e.target as HTMLElement).id === "rows";

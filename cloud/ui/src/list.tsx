@@ -4,7 +4,7 @@ import { useComputed, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { ageOf, motionOf, now, online } from "./clock";
-import { ago, clockTime, duration, name, t, word } from "./i18n";
+import { clockTime, duration, name, t, word } from "./i18n";
 import { ColdShape, LockerShape, ParcelShape, VehicleShape } from "./icons";
 import { coldboxes, findParcels, loaded, lockers, parcels, parcelsNext, picked, placeName, query, select, tab, vehicles, zone } from "./store";
 import type { ColdBox, Kind, Locker, Parcel, Vehicle } from "./types";
@@ -68,7 +68,7 @@ function Rows() {
   return (
     <div class="rows" id="rows" role="listbox" aria-labelledby={"tab-" + tab.value} aria-activedescendant={chosen ? "row-" + chosen : undefined} tabIndex={0} ref={box}>
       {rows}
-      {rows.length === 0 && (loaded.value ? <p class="empty">{t(tab.value === "parcel" ? "noParcels" : "none")}</p> : [0, 1, 2, 3, 4].map((i) => <div key={i} class="row skeleton" />))}
+      {rows.length === 0 && (loaded.value ? <p class="nothing">{t(tab.value === "parcel" ? "noParcels" : "none")}</p> : [0, 1, 2, 3, 4].map((i) => <div key={i} class="row skeleton" />))}
       {tab.value === "parcel" && parcelsNext.value && <button class="more" onClick={() => void findParcels(true)}>{t("more")}</button>}
     </div>
   );
@@ -135,4 +135,3 @@ function ParcelRow({ p }: { p: Parcel }) {
   );
 }
 
-export { ago };

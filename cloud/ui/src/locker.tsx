@@ -10,7 +10,22 @@ import { Fact, Head } from "./detail";
 import { gateways, placeName, select, zone } from "./store";
 import type { Cell, CellState, Command, Locker } from "./types";
 
-const perColumn = 6;
+const units: Record<string, number> = { s: 2, m: 3, l: 4.4 };
+
+/** Cells in columns of about one height, numbered downwards, as cabinets are built. */
+function stack(cells: Cell[]): Cell[][] {
+  const size = (c: Cell) => units[c.size] ?? 2;
+  const n = cells.length > 12 ? 4 : 3, height = cells.reduce((h, c) => h + size(c), 0) / n;
+  const columns: Cell[][] = [];
+  let filled = 0;
+  for (const c of cells) {
+    const i = Math.min(n - 1, Math.floor((filled + size(c) / 2) / height));
+    (columns[i] ??= []).push(c);
+    filled += size(c);
+  }
+  return columns;
+}
+
 const marks: Record<CellState, string> = { empty: "", occupied: "▣", door_open: "◨", fault: "!", unknown: "?" };
 const words: Record<CellState, Key> = { empty: "empty", occupied: "occupied", door_open: "door_open", fault: "cellFault", unknown: "unknown" };
 
@@ -19,13 +34,14 @@ export function LockerDetail({ l }: { l: Locker }) {
   const at = now.value, on = online(l.last, at);
   const grid = useRef<HTMLDivElement>(null);
   const cell = l.cells.find((c) => c.cell === chosen.value);
-  const columns: Cell[][] = [];
-  for (let i = 0; i < l.cells.length; i += perColumn) columns.push(l.cells.slice(i, i + perColumn));
+  const columns = stack(l.cells);
   const walk = (e: KeyboardEvent) => {
-    const step = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -perColumn, ArrowRight: perColumn }[e.key];
-    if (step === undefined) return;
-    const to = (chosen.value || Number((e.target as HTMLElement).dataset.cell)) + step;
-    if (to < 1 || to > l.cells.length) return;
+    const from = chosen.value || Number((e.target as HTMLElement).dataset.cell);
+    const x = columns.findIndex((col) => col.some((c) => c.cell === from)), y = columns[x]?.findIndex((c) => c.cell === from) ?? 0;
+    const side = (col: Cell[] | undefined) => col?.[Math.min(y, col.length - 1)]?.cell;
+    const by: Record<string, number | undefined> = { ArrowUp: from - 1, ArrowDown: from + 1, ArrowLeft: side(columns[x - 1]), ArrowRight: side(columns[x + 1]) };
+    const to = by[e.key];
+    if (to === undefined || to < 1 || to > l.cells.length) return;
     e.preventDefault();
     e.stopPropagation();
     chosen.value = to;

@@ -64,7 +64,7 @@ function SearchBox() {
       <input id="search" type="search" placeholder={t("search")} aria-label={t("searchLabel")} value={query.value} autocomplete="off" spellcheck={false}
         onInput={(e) => {
           query.value = e.currentTarget.value;
-          if (/^(yz|urn:|[0-9a-f]{6})/i.test(query.value.trim())) tab.value = "parcel";
+          if (/^(yz|urn:|[0-9a-f]{6})/i.test(query.value.trim())) tab.value = "parcel"; // it looks like a waybill or a tag
           clearTimeout(timer.current);
           timer.current = window.setTimeout(() => void findParcels().catch(() => {}), 180);
         }} />

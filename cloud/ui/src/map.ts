@@ -204,14 +204,14 @@ export class CountyMap {
   private isPicked = (kind: Pick["kind"], id: string) => this.picked?.kind === kind && this.picked.id === id;
 
   private ring(): Style {
-    return new Style({ image: new CircleStyle({ radius: 19, fill: new Fill({ color: this.palette.accent + "2e" }), stroke: new Stroke({ color: this.palette.accent, width: 2.2 }) }) });
+    return new Style({ image: new CircleStyle({ radius: 21, fill: new Fill({ color: this.palette.accent + "2e" }), stroke: new Stroke({ color: this.palette.accent, width: 2.2 }) }) });
   }
 
   private vehicleStyle(f: Feature): Style[] {
     const d = f.get("dot") as VehicleDot | undefined;
     if (!d) return [];
     const turned = d.motion === "moving" || d.motion === "stale";
-    const image = this.icon(d.motion + (turned ? Math.round(d.heading / 3) : ""), vehicleShape(d.motion, this.palette), 26);
+    const image = this.icon(d.motion + (turned ? Math.round(d.heading / 3) : ""), vehicleShape(d.motion, this.palette), 31);
     if (turned) image.setRotation((Math.round(d.heading / 3) * 3 * Math.PI) / 180);
     const out = [new Style({ image })];
     if (this.isPicked("vehicle", d.id)) out.unshift(this.ring());
@@ -226,7 +226,7 @@ export class CountyMap {
     return new Style({
       zIndex: this.isPicked("vehicle", d.id) ? 2 : 1,
       text: new Text({
-        text: d.note ? `${d.label}\n${d.note}` : d.label, font: `600 12px ${font}`, offsetY: 26, padding: [2, 4, 1, 4],
+        text: d.note ? `${d.label}\n${d.note}` : d.label, font: `600 12px ${font}`, offsetY: (this.isPicked("vehicle", d.id) ? 34 : 27) + (d.note ? 5 : 0), padding: [2, 4, 1, 4],
         fill: new Fill({ color: d.motion === "stale" || d.motion === "offline" ? p[d.motion] : p.ink }), backgroundFill: new Fill({ color: this.theme.dark ? "rgba(20,24,27,.82)" : "rgba(255,255,255,.86)" }),
       }),
     });
@@ -235,7 +235,7 @@ export class CountyMap {
   private placeStyle(f: Feature, res: number): Style[] {
     const p = this.palette, d = f.get("dot") as LockerDot | undefined;
     const text = (label: string, dy: number) => (res > 60 ? undefined : new Text({ text: label, font: `600 11.5px ${font}`, offsetY: dy, fill: new Fill({ color: p.accent }), stroke: new Stroke({ color: p.halo, width: 3 }) }));
-    if (!d) return [new Style({ image: this.icon("wh", warehouseShape(p), 26), text: text(String(f.get(this.theme.lang)), 22) })];
+    if (!d) return [new Style({ image: this.icon("wh", warehouseShape(p), 30), text: text(String(f.get(this.theme.lang)), 22) })];
     const out = [new Style({ image: this.icon("lk" + d.online, lockerShape(d.online, p), 20), text: text(d.label, 18) })];
     if (this.isPicked("locker", d.id)) out.unshift(this.ring());
     return out;

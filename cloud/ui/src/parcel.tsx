@@ -30,7 +30,7 @@ export function ParcelDetail({ id }: { id: string }) {
       </dl>
       <section class="card">
         <h3>{t("timeline")} <small class="soft">{t("evidence", { n: p.evidence.length })}</small></h3>
-        {rows.length === 0 ? <p class="empty">{t("noEvidence")}</p> : <ol class="evidence">{rows.map((e) => <Row e={e} key={e.id} />)}</ol>}
+        {rows.length === 0 ? <p class="nothing">{t("noEvidence")}</p> : <ol class="evidence">{rows.map((e) => <Row e={e} key={e.id} />)}</ol>}
       </section>
     </>
   );
@@ -48,14 +48,13 @@ function Row({ e }: { e: Evidence }) {
   return (
     <li class={(e.stage ? "turn " : "") + (e.via ? "inferred" : "")}>
       <i class="knot" aria-hidden="true" />
-      <p class="what"><b>{word("ev_", e.step)}</b> <Place place={e.place} cell={e.cell} />{e.stage && <span class={"stage " + e.stage}>{word("", e.stage)}</span>}</p>
+      <p class="what"><b>{word("ev_", e.step)}</b> {e.place && <Place place={e.place} cell={e.cell} />}{e.stage && <span class={"stage " + e.stage}>{word("", e.stage)}</span>}</p>
       <p class="who">
         <time dateTime={e.at} title={e.at}>{clockTime(e.at, now.value, zone.value)}</time>
         <span class={"tq " + e.tq} title={word("tq_", e.tq)}>{word("tq_", e.tq)}</span>
         {e.device && <span class="mono" title={t("gateway")}>{person ? "☺ " : "⌁ "}{e.device}</span>}
         {e.antenna ? <span>{t("antenna", { n: e.antenna })}</span> : null}
-        {e.reads ? <span>{t("reads", { n: e.reads })}</span> : null}
-        {e.rssi_dbm !== undefined && <Bars dbm={e.rssi_dbm} />}
+        {(e.reads || e.rssi_dbm !== undefined) && <span>{e.reads ? t("reads", { n: e.reads }) : ""} {e.rssi_dbm !== undefined && <Bars dbm={e.rssi_dbm} />}</span>}
         {e.via && <em>{t("via", { v: e.via })}</em>}
       </p>
     </li>

@@ -17,6 +17,7 @@ export function openStream(sink: Sink): () => void {
   let ended = false;
   let abort = new AbortController();
   let pause = 500;
+  let hurry: (x?: unknown) => void = () => {};
 
   async function once() {
     abort = new AbortController();
@@ -47,10 +48,13 @@ export function openStream(sink: Sink): () => void {
       try { await once(); } catch { /* told below */ }
       if (ended) return;
       sink.down();
-      await new Promise((r) => setTimeout(r, pause * (0.75 + Math.random() / 2)));
+      await new Promise((r) => { hurry = r; setTimeout(r, pause * (0.75 + Math.random() / 2)); });
       pause = Math.min(pause * 2, 8000);
     }
   }
+  // The browser knows of a pulled plug long before two heartbeats are missed.
+  window.addEventListener("offline", () => abort.abort());
+  window.addEventListener("online", () => { pause = 500; hurry(); });
   void run();
   return () => { ended = true; abort.abort(); };
 }
