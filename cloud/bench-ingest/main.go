@@ -27,7 +27,7 @@ func main() {
 	flag.IntVar(&o.gateways, "gateways", 1000, "connections")
 	flag.IntVar(&o.readings, "readings", 1_500_000, "readings in all")
 	flag.IntVar(&o.workers, "workers", 2, "ingest transactions at once (SQLite: 1)")
-	flag.IntVar(&o.window, "window", 6, "frames that a gateway leaves unacknowledged")
+	flag.IntVar(&o.window, "window", 3, "frames that a gateway leaves unacknowledged")
 	flag.StringVar(&o.state, "state", "postgres", "postgres or sqlite")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the cloud's process to a file")
 	flag.Parse()

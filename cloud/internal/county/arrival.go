@@ -48,7 +48,8 @@ type Refusal struct {
 
 // Archived is a frame as the archive holds it. No counts up without gaps in commit order.
 type Archived struct {
-	No       int64
-	Received time.Time
-	Raw      []byte
+	No        int64
+	Received  time.Time
+	Committed time.Time
+	Raw       []byte
 }

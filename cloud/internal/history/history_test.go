@@ -67,7 +67,7 @@ func (s *shelf) put(lane telemetry.Lane, received time.Time, rs ...telemetry.Rea
 	require.NoError(s.t, err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.frames = append(s.frames, county.Archived{No: int64(len(s.frames)) + 1, Received: received, Raw: raw})
+	s.frames = append(s.frames, county.Archived{No: int64(len(s.frames)) + 1, Received: received, Committed: received, Raw: raw})
 }
 
 func (s *shelf) Frames(_ context.Context, after int64, most, _ int) ([]county.Archived, error) {

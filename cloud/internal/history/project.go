@@ -51,7 +51,7 @@ type Projector struct {
 	wake    chan struct{}
 	dec     *frame.Decoder
 	now     func() time.Time
-	oldest  atomic.Int64 // receipt of the oldest frame that isn't projected, ms; 0 when there is none
+	oldest  atomic.Int64 // commit of the oldest frame that isn't projected, ms; 0 when there is none
 
 	mu    sync.Mutex
 	count map[string]uint64
@@ -80,7 +80,7 @@ func (p *Projector) Wake() {
 	}
 }
 
-// Lag tells how long ago the oldest frame was received that isn't in the history yet; 0 when all are.
+// Lag tells how long ago the oldest frame was committed that isn't in the history yet; 0 when all are.
 func (p *Projector) Lag() time.Duration {
 	at := p.oldest.Load()
 	if at == 0 {
@@ -195,7 +195,7 @@ func (p *Projector) project(ctx context.Context, after, last int64) (to int64, f
 	if err != nil || len(frames) == 0 {
 		return after, false, err
 	}
-	p.oldest.Store(frames[0].Received.UnixMilli())
+	p.oldest.Store(frames[0].Committed.UnixMilli())
 	to = after
 	rows := make([]row, 0, 2*batch)
 	for _, f := range frames {

@@ -111,16 +111,16 @@ func (s *Store) Frames(ctx context.Context, after int64, max, maxBytes int) ([]c
 	size := 0
 	err := s.each(ctx, func(scan func(...any) error) error {
 		var a county.Archived
-		var received int64
+		var received, committed int64
 		if size > maxBytes {
 			return nil
 		}
-		err := scan(&a.No, &received, &a.Raw)
-		a.Received = moment(received)
+		err := scan(&a.No, &received, &committed, &a.Raw)
+		a.Received, a.Committed = moment(received), moment(committed)
 		size += len(a.Raw)
 		out = append(out, a)
 		return err
-	}, "select no, received_ms, body from frames where no > $1 order by no limit $2", after, max)
+	}, "select no, received_ms, committed_ms, body from frames where no > $1 order by no limit $2", after, max)
 	return out, err
 }
 

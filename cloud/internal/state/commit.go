@@ -145,7 +145,7 @@ func (c *commit) enter(l *lane, a *county.Arrival, v *county.Verdict) {
 	l.changed = true
 	l.group = append(l.group, a)
 	c.frames = append(c.frames, []any{
-		int64(0), dayOf(a.Received), f.Gateway, f.Epoch.String(), int64(f.Lane), int64(f.First()), int64(f.Last()), ms(a.Received), int64(v.Fresh), a.Raw,
+		int64(0), dayOf(a.Received), f.Gateway, f.Epoch.String(), int64(f.Lane), int64(f.First()), int64(f.Last()), ms(a.Received), ms(c.now), int64(v.Fresh), a.Raw,
 	})
 }
 

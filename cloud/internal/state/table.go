@@ -108,7 +108,7 @@ var (
 	rangesTable     = newTable("ranges", 1, "id, gateway, epoch, lane n, spans, records n, readings n, tip n, tip_hash b", "")
 	openingsTable   = newTable("openings", 3, "gateway, epoch, lane n, doc, received_ms n", "nothing")
 	tombstonesTable = newTable("tombstones", 4, "gateway, epoch, lane n, seq n, of_epoch, ranges, dropped n, reason, received_ms n", "nothing")
-	framesTable     = appended(newTable("frames", 0, "no n, day n, gateway, epoch, lane n, first n, last n, received_ms n, fresh n, body b", ""))
+	framesTable     = appended(newTable("frames", 0, "no n, day n, gateway, epoch, lane n, first n, last n, received_ms n, committed_ms n, fresh n, body b", ""))
 	alarmsTable     = newTable("alarms", 1, "id, at_ms n, gateway, device, code, severity, detail", "nothing")
 	outboxTable     = appended(newTable("outbox", 0, "kind, key, doc, created_ms n", ""))
 	latestTable     = newTable("latest", 2, "device, kind, at_ms n, tq, received_ms n, body", "excluded.at_ms > latest.at_ms or excluded.at_ms = latest.at_ms and excluded.body > latest.body")

@@ -25,7 +25,7 @@ create table tombstones (               -- records that gateways dropped by poli
   primary key (gateway, epoch, lane, seq));
 create table frames (                   -- the archive, by day of receipt; no counts up in commit order without gaps
   no bigint not null, day bigint not null, gateway text collate "C" not null, epoch text collate "C" not null, lane bigint not null,
-  first bigint not null, last bigint not null, received_ms bigint not null, fresh bigint not null, body bytea not null,
+  first bigint not null, last bigint not null, received_ms bigint not null, committed_ms bigint not null, fresh bigint not null, body bytea not null,
   primary key (day, no)) partition by range (day);
 alter table frames alter column body set storage external;
 create index frames_no on frames (no);

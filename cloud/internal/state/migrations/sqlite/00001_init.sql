@@ -25,7 +25,7 @@ create table tombstones (               -- records that gateways dropped by poli
   primary key (gateway, epoch, lane, seq));
 create table frames (                   -- the archive, no counts up in commit order without gaps
   no integer not null, day integer not null, gateway text not null, epoch text not null, lane integer not null,
-  first integer not null, last integer not null, received_ms integer not null, fresh integer not null, body blob not null,
+  first integer not null, last integer not null, received_ms integer not null, committed_ms integer not null, fresh integer not null, body blob not null,
   primary key (no));
 create index frames_day on frames (day);
 create index frames_seq on frames (gateway, epoch, lane, first);
