@@ -50,7 +50,7 @@ func (s *Story) batch(rng *rand.Rand, first bool) ([]*Parcel, error) {
 				n = 3
 			}
 			room := len(st.locker.Cells) - 2 - s.World.bound(st.locker.ID)
-			if n = min(n, room, 2*perRound-len(s.waiting(st))); n <= 0 || first && v.out {
+			if n = min(n, room, perRound+2-len(s.waiting(st))); n <= 0 || first && v.out {
 				continue
 			}
 			ps, err := s.World.make(st.locker, n)

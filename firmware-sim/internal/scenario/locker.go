@@ -65,7 +65,7 @@ func (s *Story) deposit(ctx context.Context, st *stand, p *Parcel) error {
 		return err
 	}
 	st.expect(p.Waybill, s.Speed)
-	return s.rest(ctx, 4*time.Second, 800*time.Millisecond)
+	return s.shut(ctx, st, cell)
 }
 
 // open asks for a cell to be opened and waits for its door.
@@ -76,6 +76,16 @@ func (s *Story) open(ctx context.Context, st *stand, cell int) error {
 		return fmt.Errorf("open cell %d: %w", cell, err)
 	}
 	return st.Cabinet.AwaitOpen(wait, cell)
+}
+
+// shut closes a door and steps back. The board looks at its doors twice a second, and nobody scans
+// the next parcel with the hand still on the last door.
+func (s *Story) shut(ctx context.Context, st *stand, cell int) error {
+	if err := s.rest(ctx, 4*time.Second, 400*time.Millisecond); err != nil {
+		return err
+	}
+	st.Cabinet.Shut(cell)
+	return s.rest(ctx, 5*time.Second, 2*time.Second)
 }
 
 // expect decides when a parcel's receiver comes: 10 to 50 minutes of the story later.
@@ -145,5 +155,5 @@ func (s *Story) collect(ctx context.Context, st *stand, p *Parcel) error {
 	if err := s.World.take(p); err != nil {
 		return err
 	}
-	return s.rest(ctx, 4*time.Second, 800*time.Millisecond)
+	return s.shut(ctx, st, p.Cell)
 }
