@@ -17,24 +17,21 @@ type clock struct {
 // held is how old a report may be that the reader kept while nobody listened.
 const held = 24 * time.Hour
 
-// oldest gateways' clocks start somewhere before this.
-func believable(t time.Time) bool { return t.Year() >= 2024 && t.Year() < 2100 }
-
 // hear judges the clock by an event notification, which readers send at once.
 func (c *clock) hear(now, reader time.Time) {
 	c.heard = true
 	skew := now.Sub(reader).Abs()
-	c.good = believable(reader) && (!believable(now) || skew <= c.maxSkew)
+	c.good = passage.Believable(reader) && (!passage.Believable(now) || skew <= c.maxSkew)
 }
 
 // date fills in when r was seen.
 func (c *clock) date(now time.Time, t *tagReport, r *passage.Read) {
 	r.First, r.Last, r.Exact = now, now, false
 	first, last, ok := t.seen()
-	if !ok || c.heard && !c.good || !believable(last) {
+	if !ok || c.heard && !c.good || !passage.Believable(last) {
 		return
 	}
-	if believable(now) {
+	if passage.Believable(now) {
 		oldest := now.Add(-c.maxSkew)
 		if c.heard {
 			oldest = now.Add(-held)

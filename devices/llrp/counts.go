@@ -20,9 +20,6 @@ const (
 	connects
 	busy
 	clockRefused
-	rawEmitted
-	rawDropped
-	alarmsHeld
 	numCounters
 )
 
@@ -31,7 +28,6 @@ var counterNames = [numCounters]string{
 	badReport: "bad_report", emptyEPC: "empty_epc", unknownParam: "unknown_param", unexpected: "unexpected",
 	keepalives: "keepalives", readerEvents: "reader_events", readerErrors: "reader_errors",
 	timeouts: "timeouts", connects: "connects", busy: "busy", clockRefused: "clock_refused",
-	rawEmitted: "raw_emitted", rawDropped: "raw_dropped", alarmsHeld: "alarms_held",
 }
 
 // counts may be read while it counts.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"yizhan/devices/passage"
 	"yizhan/devices/telemetry"
 )
 
@@ -23,14 +24,14 @@ func Decode(r io.Reader, opt Options, emit func(telemetry.Reading) error, reject
 	}
 	var c counts
 	in := frames{counts: &c, reject: reject, patient: true}
-	var known names
+	var known passage.Names
 	for last := false; ; {
 		h, body, ok := in.next(last)
 		switch {
 		case ok && h.typ == msgReport:
 			at := in.offset - int64(h.length)
 			err := eachTag(body, &c, func(t *tagReport) error {
-				return emit(rawReading(opt.Device, t, known.of(t)))
+				return emit(rawReading(opt.Device, t, known.Of(t.epc, t.iso())))
 			}, func(raw []byte, reason string) {
 				if reject != nil {
 					reject(at, raw[:min(len(raw), junkKept)], reason)
@@ -54,8 +55,8 @@ func Decode(r io.Reader, opt Options, emit func(telemetry.Reading) error, reject
 
 // rawReading takes the reader's times as they are: nothing is known of a captured clock but
 // whether it was set at all.
-func rawReading(device string, t *tagReport, n name) telemetry.Reading {
-	tag := telemetry.Tag{EPC: n.epc, EPCHex: n.hex, Antenna: t.antenna, RSSIDBm: t.rssi, Reads: t.count}
+func rawReading(device string, t *tagReport, n passage.Name) telemetry.Reading {
+	tag := telemetry.Tag{EPC: n.EPC, EPCHex: n.Hex, Antenna: t.antenna, RSSIDBm: t.rssi, Reads: t.count}
 	var at time.Time
 	if first, last, ok := t.seen(); ok && set(first) && set(last) {
 		tag.FirstSeen, tag.LastSeen, at = first, last, last

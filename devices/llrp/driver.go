@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
-	"strconv"
-	"sync"
 	"time"
 
 	"yizhan/devices"
@@ -25,7 +22,6 @@ var ErrBusy = errors.New("the reader serves another client")
 const (
 	busyPause    = 5 * time.Second
 	edgePause    = time.Second // between two door readings of an input
-	alarmPause   = time.Minute // between two alarms of the same cause
 	refusalLimit = 3           // a reader that is still booting refuses too: it's believed the third time
 )
 
@@ -37,23 +33,13 @@ type Driver struct {
 	counts counts
 
 	clock   clock
-	known   names
-	fold    *passage.Fold
-	raw     rawReads
-	antenna edges
-	input   edges
-	alarms  map[string]time.Time // by code: no further one before
-
-	life    string              // of this driver, begins its message ids
-	told    uint64              // message ids given
-	pending []telemetry.Reading // to be kept, and not yet taken over
-	shown   []telemetry.Reading // raw reads, lost when emit fails
+	known   passage.Names
+	teller  *passage.Teller
+	antenna *passage.Edges
+	input   *passage.Edges
 
 	busyUntil time.Time
 	refusals  int
-
-	mu     sync.Mutex
-	folded passage.Counts
 }
 
 // New makes the driver of one reader. It does no I/O.
@@ -63,30 +49,24 @@ func New(cfg Config, env devices.Env) (*Driver, error) {
 	if _, err := rand.Read(id[:]); err != nil {
 		return nil, fmt.Errorf("llrp: random id: %w", err)
 	}
+	every := cfg.RawInterval
+	if cfg.RawReads != "on" {
+		every = 0
+	}
 	d := &Driver{
 		cfg: cfg, env: env,
 		clock:  clock{maxSkew: cfg.MaxClockSkew},
-		fold:   passage.New(cfg.Passage, cfg.Antennas),
-		raw:    rawReads{every: cfg.RawInterval},
-		alarms: map[string]time.Time{},
-		life:   hex.EncodeToString(id[:]),
+		teller: passage.NewTeller(env.Name, hex.EncodeToString(id[:]), passage.New(cfg.Passage, cfg.Antennas), every),
+		input:  passage.NewEdges(edgePause, false, func() {}),
 	}
-	held := func() { d.counts.add(alarmsHeld, 1) }
-	d.antenna = edges{pause: alarmPause, quiet: true, held: held}
-	d.input = edges{pause: edgePause, held: func() {}}
+	d.antenna = passage.NewAntennaEdges(d.teller.Held)
 	return d, nil
 }
 
 // Counters returns what doc.go lists.
 func (d *Driver) Counters() map[string]uint64 {
-	d.mu.Lock()
-	f := d.folded
-	d.mu.Unlock()
 	m := d.counts.snapshot()
-	maps.Copy(m, map[string]uint64{
-		"tracked": f.Tracked, "arrived": f.Arrived, "departed": f.Departed, "crossed": f.Crossed,
-		"weak": f.Weak, "fleeting": f.Fleeting, "evicted": f.Evicted, "repeated": f.Repeated,
-	})
+	maps.Copy(m, d.teller.Counters())
 	return m
 }
 
@@ -104,7 +84,7 @@ func (d *Driver) run(ctx context.Context, emit devices.Emit) error {
 	if err := pause(ctx, time.Until(d.busyUntil)); err != nil {
 		return err
 	}
-	if err := d.flush(ctx, emit); err != nil { // what the last Run couldn't hand over
+	if err := d.teller.Flush(ctx, emit); err != nil { // what the last Run couldn't hand over
 		return err
 	}
 	p, err := d.env.Open(ctx, d.cfg.Port)
@@ -116,14 +96,14 @@ func (d *Driver) run(ctx context.Context, emit devices.Emit) error {
 	// Whatever blocks on the port is let go soon after ctx ends.
 	release := context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, func() { p.Close() }) })
 	defer release()
-	defer func() { d.fold.Suspend(time.Now()) }()
+	defer func() { d.teller.Suspend(time.Now()) }()
 
 	err = s.start(ctx)
 	if err == nil {
 		d.refusals = 0
 		d.counts.add(connects, 1)
 		d.env.Log.Info("device up", "addr", d.cfg.Port)
-		d.fold.Resume(time.Now())
+		d.teller.Resume(time.Now())
 		err = s.serve(ctx)
 	}
 	if s.greeted && ctx.Err() != nil {
@@ -164,106 +144,22 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// flush hands over what is to be told. What must be kept stays until it was taken over, and
-// carries the same id when it is told again.
-func (d *Driver) flush(ctx context.Context, emit devices.Emit) error {
-	d.mu.Lock()
-	d.folded = d.fold.Counts()
-	d.mu.Unlock()
-	if len(d.pending)+len(d.shown) == 0 {
-		return nil
-	}
-	rs := slices.Concat(d.pending, d.shown)
-	shown := len(d.shown)
-	d.shown = d.shown[:0]
-	err := emit(ctx, rs...)
-	if err == nil {
-		d.counts.add(rawEmitted, uint64(shown))
-	}
-	if err == nil || errors.Is(err, telemetry.ErrInvalid) { // an invalid one is in quarantine now
-		d.pending = nil
-	}
-	return err
-}
-
-// keep readies a reading that must not be lost, under an id of its own: nothing else tells
-// two alarms of the same words apart.
-func (d *Driver) keep(r telemetry.Reading) {
-	d.told++
-	r.N = d.life + "-" + strconv.FormatUint(d.told, 10)
-	d.pending = append(d.pending, r)
-}
-
-func (d *Driver) undated(age time.Duration, b telemetry.Body) telemetry.Reading {
-	r := telemetry.New(d.env.Name, time.Time{}, telemetry.Unknown, b)
-	r.ErrMS = age.Milliseconds()
-	return r
-}
-
-// passages keeps what the fold made of reads. Times of the gateway's own clock are left out
-// when it was never set; the reading is then dated by its record, Age late.
-func (d *Driver) passages(now time.Time, events []passage.Event) {
-	for _, e := range events {
-		if e.Exact {
-			d.keep(telemetry.New(d.env.Name, e.At, telemetry.RTC, e.Tag))
-			continue
-		}
-		if !believable(now) {
-			e.Tag.FirstSeen, e.Tag.LastSeen = time.Time{}, time.Time{}
-		}
-		d.keep(d.undated(e.Age, e.Tag))
-	}
-}
-
-func (d *Driver) show(now time.Time, r passage.Read) {
-	tag := rawTagBody(r)
-	if r.Exact {
-		d.shown = append(d.shown, telemetry.New(d.env.Name, r.Last, telemetry.RTC, tag))
-		return
-	}
-	if !believable(now) {
-		tag.FirstSeen, tag.LastSeen = time.Time{}, time.Time{}
-	}
-	d.shown = append(d.shown, d.undated(now.Sub(r.Last), tag))
-}
-
-// alarm keeps an alarm, at most one of its code in alarmPause.
-func (d *Driver) alarm(now time.Time, code string, severity telemetry.Severity, detail string) {
-	if now.Before(d.alarms[code]) {
-		d.counts.add(alarmsHeld, 1)
-		return
-	}
-	d.alarms[code] = now.Add(alarmPause)
-	d.keep(d.undated(0, telemetry.Alarm{Code: code, Severity: severity, Detail: detail}))
-}
-
-func (d *Driver) antennaAlarm(c change) {
-	a := telemetry.Alarm{Code: "antenna_lost", Severity: telemetry.Major, Detail: "antenna " + strconv.Itoa(c.id)}
-	if c.on {
-		a.Code, a.Severity = "antenna_back", telemetry.Info
-	}
-	d.keep(d.undated(0, a))
-}
-
-func (d *Driver) door(c change) {
+func (d *Driver) door(c passage.Change) {
 	for _, in := range d.cfg.Inputs {
-		if in.Port == c.id {
-			open := c.on != (in.Open == "low")
-			d.keep(d.undated(0, telemetry.Door{Door: in.Door, Open: telemetry.Some(open)}))
+		if in.Port == c.ID {
+			open := c.On != (in.Open == "low")
+			d.teller.Keep(telemetry.Door{Door: in.Door, Open: telemetry.Some(open)})
 		}
 	}
 }
 
 // tick tells what time alone brings.
 func (d *Driver) tick(now time.Time) {
-	d.passages(now, d.fold.Tick(nil, now))
-	for _, r := range d.raw.tick(now) {
-		d.show(now, r)
+	d.teller.Tick(now)
+	for _, c := range d.antenna.Tick(now) {
+		d.teller.AntennaAlarm(c)
 	}
-	for _, c := range d.antenna.tick(now) {
-		d.antennaAlarm(c)
-	}
-	for _, c := range d.input.tick(now) {
+	for _, c := range d.input.Tick(now) {
 		d.door(c)
 	}
 }

@@ -202,7 +202,7 @@ func (s *session) step(ctx context.Context) error {
 		s.d.tick(now)
 	}
 	before := time.Now()
-	if err := s.d.flush(ctx, s.emit); err != nil {
+	if err := s.d.teller.Flush(ctx, s.emit); err != nil {
 		return fmt.Errorf("emit: %w", err)
 	}
 	s.heard = s.heard.Add(time.Since(before)) // while emit blocks nobody listens
@@ -239,8 +239,8 @@ func (s *session) report(now time.Time, body []byte) {
 	d := s.d
 	s.reads = s.reads[:0]
 	_ = eachTag(body, &d.counts, func(t *tagReport) error {
-		n := d.known.of(t)
-		r := passage.Read{EPC: n.epc, Hex: n.hex, Antenna: t.antenna.Or(0), RSSI: t.rssi, Count: max(t.count.Or(1), 1)}
+		n := d.known.Of(t.epc, t.iso())
+		r := passage.Read{EPC: n.EPC, Hex: n.Hex, Antenna: t.antenna.Or(0), RSSI: t.rssi, Count: max(t.count.Or(1), 1)}
 		d.clock.date(now, t, &r)
 		if !r.Exact && t.lastUTC|t.firstUTC != 0 {
 			d.counts.add(clockRefused, 1)
@@ -248,18 +248,7 @@ func (s *session) report(now time.Time, body []byte) {
 		s.reads = append(s.reads, r)
 		return nil
 	}, func(raw []byte, reason string) { d.Add(reason, raw) })
-	if d.cfg.RawReads == "on" {
-		for _, r := range s.reads {
-			out, due, dropped := d.raw.add(now, r)
-			switch {
-			case due:
-				d.show(now, out)
-			case dropped:
-				d.counts.add(rawDropped, 1)
-			}
-		}
-	}
-	d.passages(now, d.fold.Add(nil, now, s.reads))
+	d.teller.Reads(now, s.reads)
 }
 
 // event handles a READER_EVENT_NOTIFICATION (LLRP 1.0.1, 16.2.7.6).
@@ -283,18 +272,18 @@ func (s *session) event(now time.Time, body []byte) {
 				s.fail = errors.New("the reader ended its inventory")
 			}
 		case p.typ == prmAntennaEvent && len(v) >= 3:
-			if c, ok := d.antenna.set(now, int(binary.BigEndian.Uint16(v[1:])), v[0] != 0); ok {
-				d.antennaAlarm(c)
+			if c, ok := d.antenna.Set(now, int(binary.BigEndian.Uint16(v[1:])), v[0] != 0); ok {
+				d.teller.AntennaAlarm(c)
 			}
 		case p.typ == prmGPIEvent && len(v) >= 3:
-			if c, ok := d.input.set(now, int(binary.BigEndian.Uint16(v)), v[2]&0x80 != 0); ok {
+			if c, ok := d.input.Set(now, int(binary.BigEndian.Uint16(v)), v[2]&0x80 != 0); ok {
 				d.door(c)
 			}
 		case p.typ == prmException && len(v) >= 2:
 			n := min(int(binary.BigEndian.Uint16(v)), len(v)-2)
-			d.alarm(now, "reader_exception", telemetry.Minor, legible(v[2:2+n]))
+			d.teller.Alarm(now, "reader_exception", telemetry.Minor, legible(v[2:2+n]))
 		case p.typ == prmOverflow:
-			d.alarm(now, "reader_overflow", telemetry.Major, "the reader lost reads: its report buffer was full")
+			d.teller.Alarm(now, "reader_overflow", telemetry.Major, "the reader lost reads: its report buffer was full")
 		}
 	}
 }

@@ -113,31 +113,3 @@ func eachTag(body []byte, c *counts, each func(*tagReport) error, bad func(raw [
 	}
 	return nil
 }
-
-// names remembers what tags are called: the same tags are read over and over.
-type names struct {
-	m   map[string]name
-	key []byte
-}
-
-type name struct{ epc, hex string }
-
-const maxNames = 8192
-
-func (n *names) of(t *tagReport) name {
-	n.key = append(n.key[:0], 0)
-	if t.iso() {
-		n.key[0] = 1
-	}
-	n.key = append(n.key, t.epc...)
-	if got, ok := n.m[string(n.key)]; ok {
-		return got
-	}
-	if n.m == nil || len(n.m) >= maxNames {
-		n.m = make(map[string]name)
-	}
-	var got name
-	got.epc, got.hex = epc.Name(t.epc, t.iso())
-	n.m[string(n.key)] = got
-	return got
-}

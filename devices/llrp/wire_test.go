@@ -2,6 +2,7 @@ package llrp
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"math/rand/v2"
 	"strings"
@@ -343,9 +344,12 @@ func FuzzSession(f *testing.F) {
 		_ = status(body)
 		_, _ = parseCapabilities(body).radio(d.cfg)
 		d.tick(now.Add(time.Hour))
-		for _, r := range append(d.pending, d.shown...) {
-			require.NoError(t, r.Validate())
-		}
+		require.NoError(t, d.teller.Flush(t.Context(), func(_ context.Context, rs ...telemetry.Reading) error {
+			for _, r := range rs {
+				require.NoError(t, r.Validate())
+			}
+			return nil
+		}))
 	})
 }
 
@@ -389,10 +393,10 @@ func BenchmarkCodec(b *testing.B) {
 		var c counts
 		f := frames{counts: &c}
 		r := bytes.NewReader(in)
-		var known names
+		var known passage.Names
 		for last := false; ; {
 			if _, body, ok := f.next(last); ok {
-				_ = eachTag(body, &c, func(t *tagReport) error { known.of(t); return nil }, nil)
+				_ = eachTag(body, &c, func(t *tagReport) error { known.Of(t.epc, t.iso()); return nil }, nil)
 				continue
 			} else if last {
 				break
@@ -428,7 +432,7 @@ func BenchmarkPortalRead(b *testing.B) {
 		s.report(now, in[at+headerSize:at+44])
 		if i%200 == 0 {
 			d.tick(now)
-			d.pending, d.shown = d.pending[:0], d.shown[:0]
+			require.NoError(b, d.teller.Flush(b.Context(), func(context.Context, ...telemetry.Reading) error { return nil }))
 		}
 	}
 }

@@ -31,8 +31,15 @@
 //
 // Presences live in memory: a tag in the field when the process starts again arrives again.
 //
+// # What drivers share
+//
+// A Teller makes readings of reads: raw ones, thinned, and passages and alarms under message ids of
+// its own, which it keeps until they were taken over. Edges tell what comes and goes (antennas,
+// inputs) without a storm. Names remembers what tags are called.
+//
 // # Counters
 //
 // tracked (now), arrived, departed, crossed, weak (reads below MinRSSI), fleeting (tags seen
-// too seldom to arrive), evicted (departed for lack of room), repeated (a crossing told before).
+// too seldom to arrive), evicted (departed for lack of room), repeated (a crossing told before). A
+// Teller adds raw_emitted, raw_dropped (a tag too many) and alarms_held (not told, or not at once).
 package passage

@@ -14,7 +14,8 @@ type Read struct {
 	Hex     string // its bits: what tells tags apart
 	Antenna int    // 0: the reader didn't say
 	RSSI    telemetry.Opt[float64]
-	Count   int // reads summed up, at least 1
+	Raw     telemetry.Opt[int] // the reader's own figure behind RSSI, where a formula of the config made RSSI of it
+	Count   int                // reads summed up, at least 1
 	First   time.Time
 	Last    time.Time
 	Exact   bool // First and Last are of the reader's clock, not of the moment of receipt

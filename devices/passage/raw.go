@@ -1,11 +1,12 @@
-package llrp
+package passage
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 
-	"yizhan/devices/passage"
 	"yizhan/devices/telemetry"
 )
 
@@ -23,13 +24,13 @@ type rawKey struct {
 
 type rawTag struct {
 	due time.Time // no reading before
-	sum passage.Read
+	sum Read
 }
 
 const maxRawTags = 4096
 
 // add takes a read in and returns the reading that is due; dropped is true for a tag too many.
-func (w *rawReads) add(now time.Time, r passage.Read) (out passage.Read, due, dropped bool) {
+func (w *rawReads) add(now time.Time, r Read) (out Read, due, dropped bool) {
 	k := rawKey{r.Hex, r.Antenna}
 	t := w.tags[k]
 	if t == nil {
@@ -50,7 +51,7 @@ func (w *rawReads) add(now time.Time, r passage.Read) (out passage.Read, due, dr
 }
 
 // tick returns what became due without another read, and forgets tags that are gone.
-func (w *rawReads) tick(now time.Time) (out []passage.Read) {
+func (w *rawReads) tick(now time.Time) (out []Read) {
 	for k, t := range w.tags {
 		switch {
 		case now.Before(t.due):
@@ -60,13 +61,13 @@ func (w *rawReads) tick(now time.Time) (out []passage.Read) {
 			delete(w.tags, k)
 		}
 	}
-	slices.SortFunc(out, func(a, b passage.Read) int {
+	slices.SortFunc(out, func(a, b Read) int {
 		return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.Hex, b.Hex), cmp.Compare(a.Antenna, b.Antenna))
 	})
 	return out
 }
 
-func (t *rawTag) take(r passage.Read) {
+func (t *rawTag) take(r Read) {
 	if t.sum.Count == 0 {
 		t.sum = r
 		return
@@ -79,23 +80,33 @@ func (t *rawTag) take(r passage.Read) {
 		t.sum.Last = r.Last
 	}
 	if v, ok := r.RSSI.Get(); ok && v > t.sum.RSSI.Or(-1000) {
-		t.sum.RSSI = r.RSSI
+		t.sum.RSSI, t.sum.Raw = r.RSSI, r.Raw
 	}
 	t.sum.Exact = t.sum.Exact && r.Exact
 }
 
-func (t *rawTag) give(now time.Time, every time.Duration) passage.Read {
+func (t *rawTag) give(now time.Time, every time.Duration) Read {
 	t.due = now.Add(every)
 	r := t.sum
 	t.sum.Count = 0
 	return r
 }
 
-// rawTagBody makes the body of a raw reading.
-func rawTagBody(r passage.Read) telemetry.Tag {
+// tag makes the body of a raw reading.
+func (r Read) tag() telemetry.Tag {
 	tag := telemetry.Tag{EPC: r.EPC, EPCHex: r.Hex, RSSIDBm: r.RSSI, Reads: telemetry.Some(r.Count), FirstSeen: r.First, LastSeen: r.Last}
 	if r.Antenna != 0 {
 		tag.Antenna = telemetry.Some(r.Antenna)
 	}
 	return tag
+}
+
+// WithRaw adds the reader's own figure of strength to a raw reading, as rssi_raw: with it a
+// technician finds the formula that the reader needs.
+func WithRaw(r telemetry.Reading, raw telemetry.Opt[int]) telemetry.Reading {
+	if v, ok := raw.Get(); ok {
+		b := strconv.AppendInt(append(bytes.TrimSuffix(r.Body, []byte("}")), `,"rssi_raw":`...), int64(v), 10)
+		r.Body = append(b, '}')
+	}
+	return r
 }
