@@ -63,6 +63,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitConfig
 	}
 	if *check {
+		if err := service.Check(cfg); err != nil {
+			fmt.Fprintln(stderr, err)
+			return exitConfig
+		}
 		fmt.Fprint(stdout, cfg.Print())
 		return exitOK
 	}

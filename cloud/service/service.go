@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,7 +25,6 @@ import (
 	"yizhan/cloud/internal/history"
 	"yizhan/cloud/internal/ingest"
 	"yizhan/cloud/internal/live"
-	"yizhan/cloud/internal/registry"
 	"yizhan/cloud/internal/state"
 	"yizhan/cloud/internal/web"
 )
@@ -70,6 +67,7 @@ type Service struct {
 	token string
 
 	registry  *county.Registry
+	base      []byte // the base map
 	store     *state.Store
 	history   *history.History
 	projector *history.Projector
@@ -98,7 +96,7 @@ func (s *Service) open(ctx context.Context) (err error) {
 	if s.token, err = s.readToken(); err != nil {
 		return err
 	}
-	if s.registry, err = registry.Load(s.cfg.County); err != nil {
+	if s.registry, s.base, err = readCounty(s.cfg.County); err != nil {
 		return err
 	}
 	if err := s.openStores(ctx); err != nil {
@@ -177,15 +175,8 @@ func (s *Service) openPages() (err error) {
 	if s.site, err = web.Embedded(); err != nil {
 		return err
 	}
-	base, err := os.ReadFile(filepath.Join(s.cfg.County, MapFile))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("map: %w", err)
-	}
-	if err := api.CheckMap(base); err != nil {
-		return err
-	}
 	s.api = api.New(api.Config{
-		Store: s.store, History: past{s.history}, Desk: s.desk, Stream: s.hub, Registry: s.registry, Map: base,
+		Store: s.store, History: past{s.history}, Desk: s.desk, Stream: s.hub, Registry: s.registry, Map: s.base,
 		Demo: s.cfg.Demo, Speed: s.cfg.Speed, Version: s.env.Version, Busy: command.ErrBusy, Conflict: command.ErrConflict, Cursor: state.ErrCursor,
 		Created: s.announced, Now: s.env.Now, Log: s.env.Log,
 	})

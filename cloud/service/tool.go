@@ -7,11 +7,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"yizhan/broker/frame"
+	"yizhan/cloud/internal/api"
 	"yizhan/cloud/internal/ca"
 	"yizhan/cloud/internal/config"
+	"yizhan/cloud/internal/county"
+	"yizhan/cloud/internal/registry"
 	"yizhan/devices/telemetry"
 )
 
@@ -20,6 +24,25 @@ var ErrUsage = errors.New("wrong usage")
 
 // Load reads the configuration in file; its error has a line for each mistake.
 func Load(file string) (Config, error) { return config.Load(file) }
+
+// Check reads the county's folder too, which a configuration names.
+func Check(cfg Config) error {
+	_, _, err := readCounty(cfg.County)
+	return err
+}
+
+// readCounty reads the registry and the base map of a county's folder; the map may be absent.
+func readCounty(dir string) (*county.Registry, []byte, error) {
+	reg, err := registry.Load(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	base, err := os.ReadFile(filepath.Join(dir, MapFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, nil, fmt.Errorf("map: %w", err)
+	}
+	return reg, base, api.CheckMap(base)
+}
 
 // Tool runs one of the small tools: ca and frame. args[0] is its name.
 func Tool(args []string, stdout io.Writer) error {

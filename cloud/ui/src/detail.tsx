@@ -6,7 +6,7 @@ import { get } from "./api";
 import { ageOf, motionOf, now } from "./clock";
 import { ago, clockTime, duration, name, t, word, type Key } from "./i18n";
 import { ColdShape, VehicleShape } from "./icons";
-import { speedText, tempText } from "./list";
+import { rangeText, speedText, tempText } from "./list";
 import { LockerDetail } from "./locker";
 import { ParcelDetail } from "./parcel";
 import { coldboxes, gateways, lockers, picked, placeName, select, vehicles, zone } from "./store";
@@ -49,7 +49,7 @@ function Board({ id }: { id: string | undefined }) {
 function VehicleDetail({ v }: { v: Vehicle }) {
   const at = now.value, m = motionOf(v.position, at), p = v.position;
   const aboard = useSignal<string[] | null>(null);
-  useEffect(() => { get<Vehicle>("/vehicles/" + v.id).then((x) => { aboard.value = x.waybills ?? []; }, () => {}); }, [v.id, v.aboard]);
+  useEffect(() => { get<Vehicle>("/vehicles/" + v.id).then((x) => { aboard.value = x.waybills ?? []; }, () => {}); }, [v.id, v.aboard, Math.floor(at / 30_000)]);
   const cold = v.cold_box ? coldboxes.value.get(v.cold_box) : undefined;
   const kinds: Record<string, Key> = { postal_van: "postal_van", carrier_van: "carrier_van", rural_bus: "rural_bus", freight: "freight" };
   return (
@@ -107,7 +107,7 @@ function ColdDetail({ c }: { c: ColdBox }) {
       <section class="card"><Thermometer c={c} /></section>
       <dl class="facts">
         <Fact label={t("humidity")}>{c.climate?.value.humidity_pct === undefined ? "–" : c.climate.value.humidity_pct.toFixed(0) + " %"}</Fact>
-        <Fact label={t("range")}>{c.min_c} … {c.max_c} ℃</Fact>
+        <Fact label={t("range")}>{rangeText(c)}</Fact>
         <Fact label={t("updated")}>{c.climate ? ago(ageOf(c.climate.at, now.value)) : t("never")}</Fact>
         <Fact label={t("timeQuality")}>{c.climate ? word("tq_", c.climate.tq) : "–"}</Fact>
         {q && q !== "ok" && <Fact label={t("fault")}><span class="hot">{q}</span></Fact>}

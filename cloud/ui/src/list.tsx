@@ -31,6 +31,17 @@ const shownVehicles = (q: string) => sorted(vehicles.value).filter((v) => !q || 
 const shownLockers = (q: string) => sorted(lockers.value).filter((l) => !q || matches(q, l.id, l.name.zh, l.name.en, l.village.zh, l.village.en));
 const shownColdboxes = (q: string) => sorted(coldboxes.value).sort((a, b) => Number(b.out) - Number(a.out)).filter((c) => !q || matches(q, c.id, c.name.zh, c.name.en, c.vehicle, c.site));
 
+/** Shows the list that has what is searched for, when the one that is open has nothing. */
+export function showHits() {
+  if (!query.value.trim() || shownIDs().length > 0) return;
+  const open = tab.value;
+  for (const { kind } of tabs) {
+    tab.value = kind;
+    if (shownIDs().length > 0) return;
+  }
+  tab.value = open;
+}
+
 export function Sidebar() {
   const q = query.value.trim().toLowerCase();
   const counts: Record<Kind, number | string> = {
@@ -88,6 +99,8 @@ function Row({ kind, id, icon, title, sub, right, tone, children }: { kind: Kind
 export const speedText = (mps: number | undefined) => (mps === undefined ? "–" : Math.round(mps * 3.6) + " km/h");
 export const tempText = (c: number | undefined) => (c === undefined ? "–" : (c < 0 ? "−" : "") + Math.abs(c).toFixed(1) + " ℃");
 
+export const rangeText = (c: { min_c: number; max_c: number }) => `${c.min_c} ~ ${c.max_c} ℃`.replaceAll("-", "−");
+
 function VehicleRow({ v }: { v: Vehicle }) {
   const at = now.value, m = motionOf(v.position, at);
   const cold = v.cold_box ? coldboxes.value.get(v.cold_box) : undefined;
@@ -120,7 +133,7 @@ function ColdRow({ c }: { c: ColdBox }) {
   const age = c.climate ? ageOf(c.climate.at, at) : undefined;
   return (
     <Row kind="coldbox" id={c.id} icon={<ColdShape out={c.out} />} title={<b>{name(c.name)}</b>}
-      sub={<>{where} · {c.min_c} … {c.max_c} ℃{c.out && c.out_from && <span class="hot"> · {t("outFor", { t: duration(ageOf(c.out_from, at)) })}</span>}</>}
+      sub={<>{where} · {rangeText(c)}{c.out && c.out_from && <span class="hot"> · {t("outFor", { t: duration(ageOf(c.out_from, at)) })}</span>}</>}
       right={<><b class={"temp" + (c.out ? " hot" : "") + (age !== undefined && age > 600 ? " old" : "")}>{tempText(c.climate?.value.temperature_c)}</b><small>{age === undefined ? t("noData") : duration(age)}</small></>} />
   );
 }

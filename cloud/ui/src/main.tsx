@@ -8,9 +8,9 @@ import { Detail } from "./detail";
 import { duration, lang, name, setLang, t } from "./i18n";
 import { isDark } from "./icons";
 import { bindKeys, helpOpen, Help } from "./keys";
-import { Sidebar, speedText } from "./list";
+import { showHits, Sidebar, speedText } from "./list";
 import { CountyMap, type TrailPoint } from "./map";
-import { about, coldboxes, denied, features, findParcels, gap, lastByte, link, loadCounty, lockers, picked, query, select, startStream, tab, vehicles } from "./store";
+import { about, coldboxes, denied, features, findParcels, gap, lastByte, link, loadCounty, lockers, persist, picked, query, select, startStream, tab, vehicles } from "./store";
 import type { Kind, Pick } from "./types";
 
 type Door = "asking" | "closed" | "open";
@@ -66,7 +66,7 @@ function SearchBox() {
           query.value = e.currentTarget.value;
           if (/^(yz|urn:|[0-9a-f]{6})/i.test(query.value.trim())) tab.value = "parcel"; // it looks like a waybill or a tag
           clearTimeout(timer.current);
-          timer.current = window.setTimeout(() => void findParcels().catch(() => {}), 180);
+          timer.current = window.setTimeout(() => void findParcels().then(showHits, () => {}), 180);
         }} />
       <kbd aria-hidden="true">/</kbd>
     </div>
@@ -191,7 +191,7 @@ async function start() {
   denied.value = false;
   door.value = "open";
   startStream();
-  await loadCounty();
+  void persist(loadCounty);
 }
 
 function fromHash() {

@@ -44,7 +44,7 @@ export class CountyMap {
       new VectorLayer({ source: this.trail, style: (f) => this.trailStyle(f as Feature), zIndex: 10 }),
       new VectorLayer({ source: this.places, style: (f, res) => this.placeStyle(f as Feature, res), zIndex: 20 }),
       new VectorLayer({ source: this.vehicles, style: (f) => this.vehicleStyle(f as Feature), zIndex: 40, updateWhileAnimating: true, updateWhileInteracting: true }),
-      new VectorLayer({ source: this.labels, style: (f) => this.labelStyle(f as Feature), zIndex: 30, declutter: "labels", updateWhileAnimating: true, updateWhileInteracting: true }),
+      new VectorLayer({ source: this.labels, style: (f, res) => this.labelStyle(f as Feature, res), zIndex: 30, declutter: "labels", updateWhileAnimating: true, updateWhileInteracting: true }),
     ];
     this.map = new OLMap({
       target: el, layers: top, controls: [new ScaleLine({ minWidth: 70 })], interactions: interactions({ altShiftDragRotate: false, pinchRotate: false }),
@@ -219,14 +219,15 @@ export class CountyMap {
     return out;
   }
 
-  private labelStyle(f: Feature): Style | undefined {
+  private labelStyle(f: Feature, res: number): Style | undefined {
     const d = f.get("dot") as VehicleDot | undefined;
     if (!d) return undefined;
     const p = this.palette;
+    const label = res > 110 && !this.isPicked("vehicle", d.id) ? (d.label.split("·")[1] ?? d.label) : d.label; // from afar the number will do
     return new Style({
       zIndex: this.isPicked("vehicle", d.id) ? 2 : 1,
       text: new Text({
-        text: d.note ? `${d.label}\n${d.note}` : d.label, font: `600 12px ${font}`, offsetY: (this.isPicked("vehicle", d.id) ? 34 : 27) + (d.note ? 5 : 0), padding: [2, 4, 1, 4],
+        text: d.note ? `${label}\n${d.note}` : label, font: `600 12px ${font}`, offsetY: (this.isPicked("vehicle", d.id) ? 34 : 27) + (d.note ? 5 : 0), padding: [2, 4, 1, 4],
         fill: new Fill({ color: d.motion === "stale" || d.motion === "offline" ? p[d.motion] : p.ink }), backgroundFill: new Fill({ color: this.theme.dark ? "rgba(20,24,27,.82)" : "rgba(255,255,255,.86)" }),
       }),
     });

@@ -41,6 +41,18 @@ export function placeName(place: string | undefined): { zh: string; en: string }
   return { zh: place, en: place };
 }
 
+/** Asks again until it is answered; an ended session ends it too. */
+export async function persist(ask: () => Promise<void>) {
+  for (let pause = 1000; ; pause = Math.min(pause * 2, 15_000)) {
+    try {
+      return await ask();
+    } catch (e) {
+      if (e instanceof Problem && e.status === 401) { denied.value = true; return; }
+      await new Promise((r) => setTimeout(r, pause));
+    }
+  }
+}
+
 const byID = <T extends { id: string }>(l: List<T>) => new Map(l.items.map((x) => [x.id, x]));
 
 /** Fetches the lists. Changes that came while it was under way are kept by their version. */
@@ -127,7 +139,7 @@ let waiting: [string, string][] = [];
 let timelineTimer = 0;
 
 function take(kind: string, data: string) {
-  if (kind === "reset") { void refresh().catch(() => {}); return; }
+  if (kind === "reset") { void persist(refresh); return; }
   if (waiting.length === 0) setTimeout(drain, 50);
   waiting.push([kind, data]);
 }
