@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -194,14 +193,4 @@ func TestNothingMovesThatNoDeviceSaw(t *testing.T) {
 	require.NoError(t, order(t.Context(), p.dir, "van-01", "mend"))
 	require.NoError(t, order(t.Context(), p.dir, "cloud", "kill"))
 	require.Eventually(t, func() bool { return p.rack.Starts("cloud") == 2 }, 10*time.Second, 50*time.Millisecond)
-}
-
-func TestUsage(t *testing.T) {
-	var out, errs strings.Builder
-	for _, args := range [][]string{{}, {"nonsense"}, {"county", "-speed"}, {"county", "-port", "0"}, {"power", "van-01"}, {"replay", "gnss"}} {
-		require.Equal(t, 2, status(&errs, run(t.Context(), args, &out, &errs)), "%v", args)
-	}
-	require.Equal(t, 1, status(&errs, run(t.Context(), []string{"replay", "gnss", "/nowhere"}, &out, &errs)))
-	require.NoError(t, run(t.Context(), []string{"version"}, &out, &errs))
-	require.Equal(t, "dev\n", out.String())
 }
