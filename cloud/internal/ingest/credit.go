@@ -40,8 +40,9 @@ func (a *activity) seen(gateway string, now time.Time) int {
 // credit is a gateway's share of the backlog that all may send, less while the queue is long.
 func (in *Ingest) credit(gateway string) int {
 	share := in.cfg.Credit / in.active.seen(gateway, in.cfg.Now())
-	if free := cap(in.queue) - len(in.queue); free < cap(in.queue)/2 {
-		share = share * 2 * free / cap(in.queue)
+	queue := in.queue(gateway)
+	if free := cap(queue) - len(queue); free < cap(queue)/2 {
+		share = share * 2 * free / cap(queue)
 	}
 	return max(share, minCredit)
 }

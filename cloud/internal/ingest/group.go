@@ -11,9 +11,9 @@ import (
 )
 
 // work is the shell of one worker: it gathers a group and settles it.
-func (in *Ingest) work(ctx context.Context) error {
+func (in *Ingest) work(ctx context.Context, queue <-chan item) error {
 	for {
-		group, size, err := in.gather(ctx)
+		group, size, err := in.gather(ctx, queue)
 		if err == nil {
 			err = in.settle(ctx, group)
 		}
@@ -25,13 +25,13 @@ func (in *Ingest) work(ctx context.Context) error {
 }
 
 // gather waits for one frame and takes what comes within the linger, within the bounds.
-func (in *Ingest) gather(ctx context.Context) (group []item, size int64, err error) {
+func (in *Ingest) gather(ctx context.Context, queue <-chan item) (group []item, size int64, err error) {
 	take := func(it item) {
 		group = append(group, it)
 		size += it.size
 	}
 	select {
-	case it := <-in.queue:
+	case it := <-queue:
 		take(it)
 	case <-ctx.Done():
 		return nil, 0, ctx.Err()
@@ -40,7 +40,7 @@ func (in *Ingest) gather(ctx context.Context) (group []item, size int64, err err
 	defer linger.Stop()
 	for len(group) < in.cfg.MaxFrames && size < int64(in.cfg.MaxBytes) {
 		select {
-		case it := <-in.queue:
+		case it := <-queue:
 			take(it)
 		case <-linger.C:
 			return group, size, nil

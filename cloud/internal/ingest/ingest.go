@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"sync"
 	"time"
@@ -85,10 +86,10 @@ func (c *Config) defaults() {
 
 // Ingest takes frames to the ledger. Its methods may be called from many goroutines.
 type Ingest struct {
-	cfg   Config
-	queue chan item
-	room  *semaphore.Weighted
-	count counters
+	cfg    Config
+	queues []chan item // one a worker; a gateway's frames all go to the same
+	room   *semaphore.Weighted
+	count  counters
 
 	active activity
 
@@ -105,7 +106,11 @@ type item struct {
 // New makes an Ingest; Run runs it.
 func New(cfg Config) *Ingest {
 	cfg.defaults()
-	return &Ingest{cfg: cfg, queue: make(chan item, 4*cfg.MaxFrames), room: semaphore.NewWeighted(int64(cfg.QueueBytes))}
+	in := &Ingest{cfg: cfg, room: semaphore.NewWeighted(int64(cfg.QueueBytes))}
+	for range cfg.Workers {
+		in.queues = append(in.queues, make(chan item, 4*cfg.MaxFrames))
+	}
+	return in
 }
 
 // Frame takes a frame that gateway published on up/{gateway}/{lane}. It verifies and unpacks it
@@ -126,7 +131,7 @@ func (in *Ingest) Frame(ctx context.Context, gateway, lane string, payload []byt
 	a.Received = received
 	it.arrival = a
 	select {
-	case in.queue <- it:
+	case in.queue(gateway) <- it:
 		return nil
 	case <-ctx.Done():
 		in.room.Release(it.size)
@@ -264,8 +269,16 @@ func (in *Ingest) Counters() map[string]uint64 { return in.count.snapshot() }
 // Run commits groups until ctx ends.
 func (in *Ingest) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for range in.cfg.Workers {
-		g.Go(func() error { return in.work(ctx) })
+	for _, queue := range in.queues {
+		g.Go(func() error { return in.work(ctx, queue) })
 	}
 	return g.Wait()
+}
+
+// queue is where a gateway's frames wait: in one worker's hands they keep their order, and workers
+// don't wait for each other's locks.
+func (in *Ingest) queue(gateway string) chan item {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(gateway))
+	return in.queues[h.Sum32()%uint32(len(in.queues))]
 }

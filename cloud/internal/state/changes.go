@@ -15,20 +15,16 @@ func (c *commit) gatherChanges(ctx context.Context) error {
 	}
 	if len(c.vans) > 0 {
 		ids := slices.Sorted(maps.Keys(c.vans))
-		vans, err := readVans(ctx, c.c, ids, false)
-		if err != nil {
-			return err
-		}
-		loads, err := readLoads(ctx, c.c, ids)
+		loads, err := countAboard(ctx, c.c, ids)
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
-			noun, err := c.reg.vehicleOf(id, vans[id])
+			noun, err := c.reg.vehicleOf(id, c.vans[id])
 			if err != nil {
 				return err
 			}
-			noun.Aboard = len(loads[id])
+			noun.Aboard = loads[id]
 			c.changes = append(c.changes, county.Change{Kind: county.VehicleChanged, ID: id, Version: noun.Version, Object: noun})
 		}
 	}
@@ -68,11 +64,30 @@ func (c *commit) countLoads(ctx context.Context) error {
 	}
 	var rows [][]any
 	for _, id := range ids {
-		c.vans[id] = true
+		c.vans[id] = vans[id]
 		vans[id].version++
 		rows = append(rows, vans[id].row())
 	}
 	return c.c.put(ctx, vehiclesTable, rows)
+}
+
+// countAboard counts the parcels aboard of vehicles.
+func countAboard(ctx context.Context, c conn, ids []string) (map[string]int, error) {
+	w := c.words()
+	places := make([]string, len(ids))
+	for i, id := range ids {
+		places[i] = "vehicle/" + id
+	}
+	aboard := map[string]int{}
+	err := c.each(ctx, func(scan func(...any) error) error {
+		var place string
+		var n int
+		err := scan(&place, &n)
+		_, id := cutThing(place)
+		aboard[id] = n
+		return err
+	}, "select place, count(*) from parcels where "+w.in("place", "$1")+" group by place", w.list(places))
+	return aboard, err
 }
 
 // readLoads reads the waybills aboard of vehicles; of all where ids is nil.

@@ -39,7 +39,7 @@ type commit struct {
 	cells   map[string]bool // subjects, to be folded again
 	parcels map[string]bool // waybills, to be folded again
 	lockers []string        // that changed
-	vans    map[string]bool // vehicles that changed
+	vans    map[string]*van // vehicles that changed, as they are now
 	loads   map[string]bool // vehicles whose load changed
 	changes []county.Change
 }
@@ -48,7 +48,7 @@ func (s *Store) newCommit(c conn, arrivals []county.Arrival) *commit {
 	return &commit{
 		s: s, c: c, reg: s.registry.Load(), now: s.opt.Now(), arrivals: arrivals,
 		latest: map[[2]string]*last{}, fixes: map[string][]fix{}, climates: map[string][]climate{}, evidence: map[string]county.Sighting{},
-		cells: map[string]bool{}, parcels: map[string]bool{}, vans: map[string]bool{}, loads: map[string]bool{},
+		cells: map[string]bool{}, parcels: map[string]bool{}, vans: map[string]*van{}, loads: map[string]bool{},
 	}
 }
 

@@ -69,7 +69,7 @@ func (w *world) told() string {
 }
 
 func TestOrderAndRepetitionMakeNoDifference(t *testing.T) {
-	require.NoError(t, flag.Set("rapid.checks", "20"))
+	require.NoError(t, flag.Set("rapid.checks", "12"))
 	for name, url := range map[string]func() string{
 		"sqlite":   func() string { return "sqlite:" + filepath.Join(t.TempDir(), "s.db") },
 		"postgres": func() string { return postgres.Database(t) },

@@ -305,16 +305,14 @@ func (g *gathering) stays(ctx context.Context, _ []parcelRow) error {
 	if err != nil {
 		return err
 	}
-	stays := map[string][]county.Stay{}
+	stays, err := readStays(ctx, g.c, ids, g.first.Add(-fenceBefore), g.last.Add(fenceAfter))
+	if err != nil {
+		return err
+	}
 	for _, id := range ids {
-		all, err := readStays(ctx, g.c, id, g.first.Add(-fenceBefore), g.last.Add(fenceAfter))
-		if err != nil {
-			return err
-		}
 		if v := vans[id]; v != nil && !v.open.From.IsZero() {
-			all = append(all, v.open)
+			stays[id] = append(stays[id], v.open)
 		}
-		stays[id] = all
 	}
 	for i, events := range g.events {
 		first := map[string]time.Time{} // when the parcel was first seen by the vehicle's reader

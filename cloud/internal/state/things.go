@@ -106,20 +106,9 @@ func (c *commit) moveVehicles(ctx context.Context) error {
 				break
 			}
 		}
-		crossed := false
-		stays := []county.Stay{v.open}
-		if v.open.From.IsZero() {
-			stays = nil
-		}
-		for i := range fixes[len(late):] {
-			stays, _ = vehicle.Track(stays, c.reg.sites, id, fixes[len(late)+i].track())
-		}
-		if n := len(stays); n > 0 {
-			crossed = n > 1 || v.open.From.IsZero() || stays[0].Site != v.open.Site
-			v.open = stays[n-1]
-			for _, s := range stays[:n-1] {
-				closed = append(closed, []any{id, ms(s.From), ms(s.To), s.Site})
-			}
+		crossed, more := c.drive(v, fixes[len(late):])
+		for _, s := range more {
+			closed = append(closed, []any{id, ms(s.From), ms(s.To), s.Site})
 		}
 		if newest := &fixes[len(fixes)-1]; ms(newest.At) > v.at {
 			v.at, v.tq, v.pos = ms(newest.At), string(newest.TQ), &newest.pos
@@ -138,7 +127,7 @@ func (c *commit) moveVehicles(ctx context.Context) error {
 		}
 		v.version++
 		rows = append(rows, v.row())
-		c.vans[id] = true
+		c.vans[id] = v
 	}
 	if err := c.c.put(ctx, staysTable, closed); err != nil {
 		return err
@@ -146,15 +135,44 @@ func (c *commit) moveVehicles(ctx context.Context) error {
 	return c.c.put(ctx, vehiclesTable, rows)
 }
 
+// drive takes fixes that are not before the open stay through the fences. It tells whether the
+// vehicle crossed one, and the stays that ended.
+func (c *commit) drive(v *van, fixes []fix) (crossed bool, closed []county.Stay) {
+	for len(fixes) > 0 && !v.open.From.IsZero() && vehicle.Extend(&v.open, c.reg.sites, fixes[0].track()) {
+		fixes = fixes[1:]
+	}
+	if len(fixes) == 0 {
+		return false, nil
+	}
+	var stays []county.Stay
+	if !v.open.From.IsZero() {
+		stays = append(stays, v.open)
+	}
+	for i := range fixes {
+		if n := len(stays); n > 0 && vehicle.Extend(&stays[n-1], c.reg.sites, fixes[i].track()) {
+			continue
+		}
+		stays, _ = vehicle.Track(stays, c.reg.sites, v.id, fixes[i].track())
+	}
+	n := len(stays)
+	if n == 0 {
+		return false, nil
+	}
+	crossed = n > 1 || v.open.From.IsZero() || stays[0].Site != v.open.Site
+	v.open = stays[n-1]
+	return crossed, stays[:n-1]
+}
+
 func (f *fix) track() vehicle.Fix { return vehicle.Fix{At: f.At, Lat: f.pos.Lat, Lon: f.pos.Lon} }
 
 // lateFixes takes fixes from before the open stay into the stays they fall between.
 func (c *commit) lateFixes(ctx context.Context, v *van, late []fix) (changed bool, err error) {
 	from, to := late[0].At.Add(-vehicle.Gap), late[len(late)-1].At.Add(vehicle.Gap)
-	old, err := readStays(ctx, c.c, v.id, from, to)
+	near, err := readStays(ctx, c.c, []string{v.id}, from, to)
 	if err != nil {
 		return false, err
 	}
+	old := near[v.id]
 	stays := slices.Clone(old)
 	withOpen := !v.open.From.After(to)
 	if withOpen {
@@ -182,16 +200,18 @@ func (c *commit) lateFixes(ctx context.Context, v *van, late []fix) (changed boo
 	return true, c.c.put(ctx, staysTable, rows)
 }
 
-// readStays reads the closed stays of a vehicle that reach into from..to.
-func readStays(ctx context.Context, c conn, id string, from, to time.Time) (out []county.Stay, err error) {
-	err = c.each(ctx, func(scan func(...any) error) error {
-		s := county.Stay{Vehicle: id}
+// readStays reads the closed stays of vehicles that reach into from..to, by vehicle, ascending.
+func readStays(ctx context.Context, c conn, ids []string, from, to time.Time) (map[string][]county.Stay, error) {
+	w := c.words()
+	out := map[string][]county.Stay{}
+	err := c.each(ctx, func(scan func(...any) error) error {
+		var s county.Stay
 		var a, b int64
-		err := scan(&a, &b, &s.Site)
+		err := scan(&s.Vehicle, &a, &b, &s.Site)
 		s.From, s.To = moment(a), moment(b)
-		out = append(out, s)
+		out[s.Vehicle] = append(out[s.Vehicle], s)
 		return err
-	}, "select from_ms, to_ms, site from stays where vehicle = $1 and to_ms >= $2 and from_ms <= $3 order by from_ms", id, ms(from), ms(to))
+	}, "select vehicle, from_ms, to_ms, site from stays where "+w.in("vehicle", "$1")+" and to_ms >= $2 and from_ms <= $3 order by vehicle, from_ms", w.list(ids), ms(from), ms(to))
 	return out, err
 }
 

@@ -56,6 +56,20 @@ func Track(stays []county.Stay, sites []county.Site, vehicle string, f Fix) (out
 	return out, true
 }
 
+// Extend lengthens the last stay of a vehicle by a fix that lies after it, near in time and of the same
+// place: what most fixes do. It reports whether it did; if not, Track knows what to do.
+func Extend(last *county.Stay, sites []county.Site, f Fix) bool {
+	if f.At.Before(last.To) || f.At.Sub(last.To) > Gap {
+		return false
+	}
+	zone, site := Locate(sites, f.Lat, f.Lon)
+	if zone == Edge || site != last.Site {
+		return false
+	}
+	last.To = f.At
+	return true
+}
+
 // edge handles a fix between a fence and its outer edge: it lengthens the stay before it, when
 // that is near in time and either of the same site or of none.
 func edge(stays []county.Stay, i int, within bool, at time.Time, site string) ([]county.Stay, bool) {
