@@ -86,5 +86,8 @@ func sentenceTime(line []byte) (time.Duration, bool) {
 	if _, err := fmt.Sscanf(string(field[:4])+" "+string(field[4:]), "%2d%2d %f", &h, &m, &s); err != nil {
 		return 0, false
 	}
+	if h < 0 || h > 23 || m < 0 || m > 59 || !(s >= 0 && s < 61) {
+		return 0, false
+	}
 	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s*float64(time.Second)), true
 }
