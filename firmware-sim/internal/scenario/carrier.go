@@ -34,7 +34,7 @@ func (s *Story) carrier(ctx context.Context, out []*van) error {
 		if err := s.carry(ctx, s.DockA, s.World.at(inTruck), 1, 2, rng, in); err != nil {
 			return err
 		}
-		if err := s.rest(ctx, 3*time.Minute, 2*time.Second); err != nil {
+		if err := s.rest(ctx, 8*time.Minute, 2*time.Second); err != nil {
 			return err
 		}
 	}
@@ -45,7 +45,7 @@ func (s *Story) batch(rng *rand.Rand, first bool) ([]*Parcel, error) {
 	var out []*Parcel
 	for _, v := range s.fleet {
 		for _, st := range v.round {
-			n := 1 + rng.IntN(3)
+			n := rng.IntN(3)
 			if first {
 				n = 3
 			}

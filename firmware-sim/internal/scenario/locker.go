@@ -88,11 +88,11 @@ func (s *Story) shut(ctx context.Context, st *stand, cell int) error {
 	return s.rest(ctx, 5*time.Second, 2*time.Second)
 }
 
-// expect decides when a parcel's receiver comes: 10 to 50 minutes of the story later.
+// expect decides when a parcel's receiver comes: 4 to 34 minutes of the story later.
 func (st *stand) expect(waybill string, speed float64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	after := time.Duration((10 + 40*st.rng.Float64()) / speed * float64(time.Minute))
+	after := time.Duration((4 + 30*st.rng.Float64()) / speed * float64(time.Minute))
 	st.due[waybill] = time.Now().Add(max(after, 5*time.Second))
 }
 
