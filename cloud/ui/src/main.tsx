@@ -10,7 +10,7 @@ import { isDark } from "./icons";
 import { bindKeys, helpOpen, Help } from "./keys";
 import { showHits, Sidebar, speedText } from "./list";
 import { CountyMap, type TrailPoint } from "./map";
-import { about, coldboxes, denied, features, findParcels, gap, lastByte, link, loadCounty, lockers, persist, picked, query, select, startStream, tab, vehicles } from "./store";
+import { about, coldboxes, denied, features, findParcels, gap, lastByte, link, loadCounty, lockers, persist, picked, query, select, startStream, tab, timeline, vehicles } from "./store";
 import type { Kind, Pick } from "./types";
 
 type Door = "asking" | "closed" | "open";
@@ -99,7 +99,7 @@ function MapPane() {
         const at = now.value;
         m.setLockers([...lockers.value.values()].map((l) => ({ id: l.id, label: name(l.name), lon: l.place.lon, lat: l.place.lat, online: online(l.last, at), free: l.cells.filter((c) => c.state === "empty").length })));
       }),
-      effect(() => { const p = picked.value; m.select(p, !fromMap.current); fromMap.current = false; }),
+      effect(() => { m.select(onMap(), !fromMap.current); fromMap.current = false; }),
       trail(m),
     ];
     return () => stop.forEach((s) => s());
@@ -128,6 +128,18 @@ function MapPane() {
       {a && <p class="banner">{a.demo ? t("demo", { note: name(a.note), speed: a.speed }) : t("demoOne", { note: name(a.note) })}</p>}
     </main>
   );
+}
+
+/** What the map marks: a parcel is where its vehicle or locker is. */
+function onMap(): Pick | null {
+  const p = picked.value;
+  if (p?.kind === "coldbox") {
+    const van = coldboxes.value.get(p.id)?.vehicle;
+    return van ? { kind: "vehicle", id: van } : null;
+  }
+  if (p?.kind !== "parcel") return p;
+  const at = timeline.value && timeline.value !== "missing" ? timeline.value.place?.split("/") : undefined;
+  return at?.[0] === "vehicle" || at?.[0] === "locker" ? { kind: at[0], id: at[1]! } : null;
 }
 
 /** The last half hour of the vehicle that was chosen: from the server once, then grown by what comes. */

@@ -124,6 +124,7 @@ export class CountyMap {
   }
 
   select(p: Pick | null, follow: boolean) {
+    if (p?.kind === this.picked?.kind && p?.id === this.picked?.id) return;
     this.picked = p;
     for (const s of [this.vehicles, this.labels, this.places]) s.changed();
     const f = p?.kind === "vehicle" ? this.vehicles.getFeatureById(p.id) : p?.kind === "locker" ? this.places.getFeatureById("locker/" + p.id) : null;
