@@ -5,15 +5,19 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"testing"
 
 	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 )
 
+// drawn is the county, drawn once for all tests.
+var drawn = sync.OnceValue(func() *county { return drawCounty(seed) })
+
 func TestCommittedFilesAreWhatIsDrawn(t *testing.T) {
-	drawn, total := files(drawCounty(seed)), 0
-	for name, want := range drawn {
+	total := 0
+	for name, want := range files(drawn()) {
 		got, err := os.ReadFile(filepath.Join("..", name))
 		require.NoError(t, err)
 		require.True(t, string(want) == string(got), "%s differs: run go run ./configs/county/draw", name)
@@ -23,7 +27,7 @@ func TestCommittedFilesAreWhatIsDrawn(t *testing.T) {
 }
 
 func TestCountyIsWhole(t *testing.T) {
-	c := drawCounty(seed)
+	c := drawn()
 	require.Len(t, c.towns, 14)
 	require.Len(t, c.villages, villageCount)
 	require.Len(t, c.outlets, 8)
@@ -40,7 +44,7 @@ func TestCountyIsWhole(t *testing.T) {
 }
 
 func TestRoadsJoinEverySettlement(t *testing.T) {
-	c := drawCounty(seed)
+	c := drawn()
 	reached := map[point]bool{}
 	adj := make([][]int, len(c.roads.nodes))
 	for _, e := range c.roads.edges {
@@ -74,7 +78,7 @@ func TestRegistryIsConsistent(t *testing.T) {
 		ColdBoxes []struct{ ID string } `yaml:"cold_boxes"`
 		Bindings  []struct{ Device, Thing string }
 	}
-	require.NoError(t, yaml.Unmarshal(drawCounty(seed).yaml(), &r))
+	require.NoError(t, yaml.Unmarshal(drawn().yaml(), &r))
 	require.Len(t, r.Vehicles, 6)
 	require.Len(t, r.Lockers, 8)
 	require.Len(t, r.Gateways, 15)
@@ -108,7 +112,7 @@ func TestMapIsGeoJSON(t *testing.T) {
 			}
 		}
 	}
-	require.NoError(t, json.Unmarshal(drawCounty(seed).geojson(), &m))
+	require.NoError(t, json.Unmarshal(drawn().geojson(), &m))
 	count := map[string]int{}
 	for _, f := range m.Features {
 		count[f.Properties["kind"].(string)]++
