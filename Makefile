@@ -57,6 +57,11 @@ $(DIST)/index.html: $(shell git ls-files cloud/ui)
 bench: ## benchmarks of the parsers, the spool and the broker
 	go test -run '^$$' -bench . -benchmem ./devices/... ./broker/... ./gateway/...
 
+bench-ingest: deps ## readings a second from MQTT to committed in Postgres, beside raw COPY
+	@mkdir -p bin
+	go build -trimpath -o bin/bench-ingest ./cloud/bench-ingest
+	bin/bench-ingest
+
 deps: ## what the tests need, installed where it is missing
 	@.ci/deps
 
