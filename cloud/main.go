@@ -84,12 +84,22 @@ func serve(ctx context.Context, cfg service.Config, stdout, stderr io.Writer) er
 		return err
 	}
 	log.Info("cloud up", "addr", s.Addr().String())
-	if cfg.Demo {
+	if cfg.Demo && terminal(stdout) {
 		fmt.Fprintln(stdout, s.Link())
 	}
 	err = s.Run(ctx)
 	log.Info("cloud down")
 	return err
+}
+
+// terminal reports whether a person reads w: a link that logs in is for people, and for no log file.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
 }
 
 // tell prints an error and turns it into an exit status.

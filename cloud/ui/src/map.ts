@@ -117,7 +117,7 @@ export class CountyMap {
     const parts = points.slice(1).map((p, i) => {
       const q = points[i]!;
       const f = new Feature(new LineString([fromLonLat([q.lon, q.lat]), fromLonLat([p.lon, p.lat])]));
-      f.setProperties({ age: Math.min(1, (now - p.at) / 1.8e6), gap: p.at - q.at > 120_000 });
+      f.setProperties({ age: Math.min(1, (now - p.at) / 1.8e6), gap: p.at - q.at > 120_000 || Math.hypot(p.lon - q.lon, p.lat - q.lat) > 0.03 }); // nobody saw it drive there
       return f;
     });
     this.trail.addFeatures(parts);
