@@ -40,7 +40,7 @@ var decodings = []decoding{
 			return llrp.Decode(r, llrp.Options{}, emit, reject)
 		}
 	}},
-	{"lockerbus", "the bytes of a line of 8A/80 lock boards", decodeLockerbus},
+	{"lockerbus", "the bytes of a line of lock boards", decodeLockerbus},
 	{"modbus", "requests and replies of a Modbus line, in their order", decodeModbus},
 }
 
@@ -52,10 +52,13 @@ func decodeGNSS(f *flag.FlagSet) stream {
 }
 
 func decodeLockerbus(f *flag.FlagSet) stream {
-	o := lockerbus.Options{Doors: 24}
+	var o lockerbus.Options
+	choice(f, &o.Family, "family", "what the boards speak", lockerbus.Families()...)
 	choice(f, &o.Feedback, "feedback", "when the lock's contact is closed", lockerbus.LockedShort, lockerbus.OpenShort)
 	choice(f, &o.BitmapOneMeans, "bitmap-one-means", "what a bit of 1 in an answer for all locks means, as feedback says of 11 unless given", "", lockerbus.Locked, lockerbus.Open)
-	number(f, &o.Doors, "doors", "doors of each board", 1, 50)
+	choice(f, &o.Occupancy, "occupancy", "whether answers carry item bits", lockerbus.None, lockerbus.Infrared)
+	choice(f, &o.ItemOneMeans, "item-one-means", "what an item bit of 1 means", lockerbus.Present, lockerbus.Absent)
+	number(f, &o.Doors, "doors", "doors of each board, as the family's boards have unless given", 1, 56)
 	return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
 		return lockerbus.Decode(r, o, emit, reject)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -59,6 +60,12 @@ func TestDecode(t *testing.T) {
 			"80010133B3 8001010080 8101011190",
 			[]string{`{"cell":1,"event":"closed"}`, `{"cell":1,"event":"opened"}`},
 			[]string{"frames_ok 3", "changes 1"},
+		},
+		{
+			"KERONG lock board", []string{"lockerbus", "--family", "kr-cu48", "-hex"},
+			"020000600365 02000075FFFFFFFFFFFF0374 020000610366 02000075FEFFFFFFFFFF0373",
+			closedThenOpened(48),
+			[]string{"frames_ok 4", "pulses 1"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -167,4 +174,12 @@ func TestDecodeTellsBrokenStreams(t *testing.T) {
 	var side bytes.Buffer
 	require.Equal(t, exitFailed, decode([]string{"lockerbus"}, failing{}, io.Discard, &side))
 	require.Contains(t, side.String(), "line broken")
+}
+
+// closedThenOpened tells of n cells that are closed, and of the first that opens.
+func closedThenOpened(n int) (bodies []string) {
+	for cell := range n {
+		bodies = append(bodies, fmt.Sprintf(`{"cell":%d,"event":"closed"}`, cell+1))
+	}
+	return append(bodies, `{"cell":1,"event":"opened"}`)
 }

@@ -17,6 +17,7 @@ type board struct {
 	cells []*cell
 
 	doors, items contact
+	sensed       bool // its cells have item sensors
 	due          bool // to be read now
 }
 
@@ -33,7 +34,7 @@ func (c *contact) idle(now time.Time) bool { return c.lost && now.Sub(c.tried) <
 type cell struct {
 	number int
 	board  *board
-	lock   byte
+	lock   int // on its board, from 1
 
 	known    bool
 	open     bool
@@ -46,17 +47,17 @@ type cell struct {
 	pulsed  time.Time // not yet answered by an opening
 }
 
-func newBoard(b Board) *board {
-	n := &board{Board: b}
+func newBoard(b Board, occupancy string) *board {
+	n := &board{Board: b, sensed: b.ItemBoard != 0 || occupancy == Infrared}
 	for i := range b.Cells {
-		n.cells = append(n.cells, &cell{number: b.FirstCell + i, board: n, lock: byte(i + 1)})
+		n.cells = append(n.cells, &cell{number: b.FirstCell + i, board: n, lock: i + 1})
 	}
 	return n
 }
 
 // at is the cell of a lock, nil when it isn't in use.
-func (b *board) at(lock byte) *cell {
-	if lock == 0 || int(lock) > len(b.cells) {
+func (b *board) at(lock int) *cell {
+	if lock < 1 || lock > len(b.cells) {
 		return nil
 	}
 	return b.cells[lock-1]

@@ -124,7 +124,7 @@ func (s *session) pulse(ctx context.Context, c *cell) (sent bool, err error) {
 	s.pulsed = time.Now()
 	c.pulsed = s.pulsed
 	s.counts.pulses.Add(1)
-	_, err = s.line.send(ctx, openOne(byte(c.board.Board.Board), c.lock)) // the answer proves nothing
+	_, err = s.line.send(ctx, s.line.family.ask(opOpen, c.board.Board, c.lock)) // the answer proves nothing
 	return true, err
 }
 
@@ -157,15 +157,15 @@ func (s *session) watch(ctx context.Context, c *cell) (outcome, error) {
 
 // readDoor reads one door and keeps what it tells.
 func (s *session) readDoor(ctx context.Context, c *cell, n int) (open bool, err error) {
-	answer, err := s.line.askAgain(ctx, readOne(byte(c.board.Board.Board), c.lock), n)
+	t, err := s.line.askAgain(ctx, s.line.family.ask(opReadOne, c.board.Board, c.lock), n)
 	s.hear()
 	if err != nil {
 		return false, err
 	}
 	s.heard = time.Now()
-	open = openBy(c.board.Feedback, answer[3])
+	open = c.board.open(t, c.lock)
 	switch {
-	case !c.known || !open && c.open && c.board.ItemBoard != 0:
+	case !c.known || !open && c.open && c.board.sensed:
 		c.board.due = true // told together with the items
 	default:
 		s.see(c, open, telemetry.Opt[bool]{}, time.Now())

@@ -13,7 +13,7 @@ func TestConfigDefaults(t *testing.T) {
 	require.NoError(t, c.Validate())
 	c = c.withDefaults()
 	require.Equal(t, 500*time.Millisecond, c.Every)
-	require.Equal(t, []Board{
+	require.Equal(t, []Board{ // the sizes of the family
 		{Board: 1, Cells: 12, FirstCell: 1, Doors: 24, Feedback: OpenShort, BitmapOneMeans: Open},
 		{Board: 2, Cells: 30, FirstCell: 13, Doors: 32, Feedback: OpenShort, BitmapOneMeans: Open},
 		{Board: 3, Cells: 40, FirstCell: 100, Doors: 50, Feedback: LockedShort, BitmapOneMeans: Locked},
@@ -49,6 +49,12 @@ func TestConfigErrorsNameTheirKeys(t *testing.T) {
 		{"fewer doors than cells", func(c *Config) { c.Boards[0].Doors = 2 }, []string{"boards[0].doors: 2 is outside 3 to 56"}},
 		{"cells past 1024", func(c *Config) { c.Boards[0].FirstCell = 1023 }, []string{"boards[0].first_cell: cells 1023 to 1025"}},
 		{"items unasked", func(c *Config) { c.Boards[0].ItemBoard = 2 }, []string{"boards[0].item_board: needs occupancy"}},
+		{"family", func(c *Config) { c.Family = "kr-cu99" }, []string{`family: "kr-cu99" is none of 8a80, kr-cu12`}},
+		{"infrared of boards that have none", func(c *Config) { c.Occupancy = Infrared }, []string{"occupancy: 8a80 boards tell no items"}},
+		{"another family's function", func(c *Config) { c.Family, c.ReadAllFunction = KRCU16, 0x99 }, []string{"read_all_function: is of the family 8a80"}},
+		{"too many cells of a KR-CU16", func(c *Config) { c.Family = KRCU16; c.Boards[0].Cells = 17 }, []string{"boards[0].cells: 17 is outside 1 to 16"}},
+		{"address of all KR-CU16", func(c *Config) { c.Family = KRCU16; c.Boards[0].Board = 15 }, []string{"boards[0].board: 15 is outside 0 to 14"}},
+		{"doors of a KR-CU48", func(c *Config) { c.Family = KRCU48; c.Boards[0].Doors = 24 }, []string{"boards[0].doors: 24, and a kr-cu48 has 48"}},
 		{"items nowhere", func(c *Config) { c.Occupancy = SecondBoard }, []string{"occupancy: second_board"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -63,4 +69,13 @@ func TestConfigErrorsNameTheirKeys(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestConfigOfKerong(t *testing.T) {
+	c := Config{Port: "serial:/dev/ttyUSB0?baud=19200", Family: KRCU12, Occupancy: Infrared, Boards: []Board{{Board: 0, Cells: 12}, {Board: 9, Cells: 20}}}
+	require.NoError(t, c.Validate())
+	require.Equal(t, []Board{
+		{Board: 0, Cells: 12, FirstCell: 1, Doors: 12, Feedback: LockedShort, BitmapOneMeans: Locked},
+		{Board: 9, Cells: 20, FirstCell: 13, Doors: 24, Feedback: LockedShort, BitmapOneMeans: Locked},
+	}, c.withDefaults().Boards)
 }

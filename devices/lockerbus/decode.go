@@ -1,7 +1,7 @@
 package lockerbus
 
 import (
-	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -12,42 +12,51 @@ import (
 // Options of Decode.
 type Options struct {
 	Device         string // of the readings; empty: decode
+	Family         string // empty: 8a80
 	Feedback       string // locked_short (default) or open_short
 	BitmapOneMeans string // locked or open; empty: as feedback says of 11
-	Doors          int    // of each board; 0: 24
+	Doors          int    // of each board; 0: as many as the smallest that is sold, 24 of the family 8a80
+	Occupancy      string // infrared, or none (default)
+	ItemOneMeans   string // present (default) or absent
+}
+
+func (o Options) check() error {
+	for _, err := range []error{
+		word("family", o.Family, Families()...), word("feedback", o.Feedback, LockedShort, OpenShort), word("bitmap_one_means", o.BitmapOneMeans, Locked, Open),
+		word("occupancy", o.Occupancy, None, Infrared), word("item_one_means", o.ItemOneMeans, Present, Absent),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	if o.Doors < 0 || o.Doors > 56 {
+		return fmt.Errorf("doors: %d is outside 1 to 56", o.Doors)
+	}
+	return nil
 }
 
 // Decode reads captured bytes of a line, either direction or both, and emits a locker reading,
-// opened or closed, for each answer to read one, each unasked change, and each cell of a read-all
-// answer that differs from the one before. Board 2's lock 1 is the cell after board 1's last door. What a
-// cell holds and whether a door was forced takes a driver to tell. Bytes that are no frame go to
-// reject, which may be nil, with their offset; raw is valid during the call only. It fails on errors of r, of emit, and on options that make no sense, never
-// on what r holds.
+// opened or closed, for each answer to read one, each unasked change, and each cell of an answer for all
+// doors that differs from the one before. Board 2's lock 1 is the cell after board 1's last door, and the board
+// with the family's lowest address has cell 1. What a cell holds is told with occupancy: infrared; whether a door was forced
+// takes a driver to tell. Bytes that are no frame go to reject, which may be nil, with their offset; raw is valid during
+// the call only. It fails on errors of r, of emit, and on options that make no sense, never on what r holds.
 func Decode(r io.Reader, o Options, emit func(telemetry.Reading) error, reject func(offset int64, raw []byte, reason string)) (map[string]uint64, error) {
-	if o.Device == "" {
-		o.Device = "decode"
+	if err := o.check(); err != nil {
+		return nil, err
 	}
-	if o.Feedback == "" {
-		o.Feedback = LockedShort
-	}
-	if o.BitmapOneMeans == "" {
-		o.BitmapOneMeans = oneMeans(o.Feedback)
-	}
-	if o.Doors == 0 {
-		o.Doors = 24
-	}
-	for _, err := range []error{word("feedback", o.Feedback, LockedShort, OpenShort), word("bitmap_one_means", o.BitmapOneMeans, Locked, Open)} {
-		if err != nil {
-			return nil, err
-		}
-	}
-	if o.Doors < 1 || o.Doors > 56 {
-		return nil, fmt.Errorf("doors: %d is outside 1 to 56", o.Doors)
+	f := families[cmp.Or(o.Family, XOR)]
+	l := f.limits()
+	o.Device, o.Feedback = cmp.Or(o.Device, "decode"), cmp.Or(o.Feedback, LockedShort)
+	o.BitmapOneMeans, o.Doors = cmp.Or(o.BitmapOneMeans, oneMeans(o.Feedback)), cmp.Or(o.Doors, l.sizes[0])
+	if len(l.sizes) == 1 && o.Doors != l.sizes[0] {
+		return nil, fmt.Errorf("doors: %d, and a %s has %d", o.Doors, o.Family, l.sizes[0])
 	}
 	if reject == nil {
 		reject = func(int64, []byte, string) {}
 	}
-	d := decoder{opt: o, emit: emit, reject: reject, doors: map[byte][]byte{}}
+	d := decoder{opt: o, lowest: l.lowest, emit: emit, reject: reject, boards: map[int]told{}}
+	d.reader = f.reader(o.Doors, &d.counts)
 	err := d.run(r)
 	return d.counts.named(), err
 }
@@ -55,12 +64,12 @@ func Decode(r io.Reader, o Options, emit func(telemetry.Reading) error, reject f
 // A decoder walks a capture.
 type decoder struct {
 	opt    Options
+	reader reader
+	lowest int // address of a board
 	emit   func(telemetry.Reading) error
 	reject func(offset int64, raw []byte, reason string)
 	counts counters
-
-	asked request         // the request before, zero for none
-	doors map[byte][]byte // the last read-all answer by board
+	boards map[int]told // the last answer for all doors
 
 	offset int64 // of junk's first byte, or of the next byte
 	junk   []byte
@@ -69,7 +78,7 @@ type decoder struct {
 
 const (
 	noFrame = "no frame begins here"
-	badBCC  = "bad check"
+	badSum  = "bad check"
 	cut     = "cut off"
 
 	maxJunk = 256 // bytes rejected at once
@@ -88,7 +97,7 @@ func (d *decoder) run(r io.Reader) error {
 		}
 		at := 0
 		for at < len(buf) {
-			size, reason := d.frame(buf[at:])
+			size, reason := d.reader.frame(buf[at:])
 			if size == 0 && !final {
 				break
 			}
@@ -106,53 +115,6 @@ func (d *decoder) run(r io.Reader) error {
 	return nil
 }
 
-// frame measures the frame at the start of b: 0 when more is needed, 1 and a reason when none
-// begins there.
-func (d *decoder) frame(b []byte) (int, string) {
-	switch b[0] {
-	case cmdOpen, cmdRead, cmdChange:
-	default:
-		return 1, noFrame
-	}
-	if len(b) > 1 && (b[1] == 0 || b[1] > maxBoard) || len(b) > 2 && b[0] == cmdChange && (b[2] == 0 || b[2] > maxLock) {
-		return 1, noFrame
-	}
-	all := foreign
-	if b[0] == cmdRead && len(b) > 1 && d.opt.Doors > 8 {
-		q := readAll(b[1], fnRead, d.opt.Doors)
-		var size int
-		if size, all = q.answer(b); all == reply {
-			return size, ""
-		}
-		if all == more && d.asked.command == cmdRead && d.asked.board == b[1] && d.asked.lock == 0 {
-			return 0, ""
-		}
-	}
-	if len(b) < shortest {
-		return 0, ""
-	}
-	switch bad := !bccOK(b[:shortest]); {
-	case bad && all == more:
-		return 0, ""
-	case bad:
-		return 1, badBCC
-	case b[2] > maxLock && d.opt.Doors > 8, !known(b[0], b[3]):
-		return 1, noFrame
-	}
-	return shortest, ""
-}
-
-// known reports whether a frame of command may have fn as its fourth byte: a function or a state.
-func known(command, fn byte) bool {
-	switch fn {
-	case short, broken:
-		return true
-	case fnRead, fnReadOld:
-		return command == cmdRead
-	}
-	return false
-}
-
 // pass moves over raw: a good frame when reason is empty, else a byte of junk.
 func (d *decoder) pass(raw []byte, reason string) error {
 	if reason == "" {
@@ -161,10 +123,10 @@ func (d *decoder) pass(raw []byte, reason string) error {
 		d.counts.framesOK.Add(1)
 		return d.good(raw)
 	}
-	if reason == badBCC {
+	if reason == badSum {
 		d.counts.badChecksum.Add(1)
 	}
-	if len(d.junk) == 0 || reason == badBCC {
+	if len(d.junk) == 0 || reason == badSum {
 		d.why = reason
 	}
 	d.junk = append(d.junk, raw...)
@@ -186,51 +148,40 @@ func (d *decoder) endJunk() {
 
 // good tells what a frame says.
 func (d *decoder) good(f []byte) error {
-	before := d.asked
-	d.asked = request{}
-	all := len(f) > shortest || // with eight doors or less only the request before tells
-		d.opt.Doors <= 8 && f[0] == cmdRead && f[3] == fnRead && before == asRequest([]byte{cmdRead, f[1], 0, fnRead})
+	t, ok := d.reader.read(f)
 	switch {
-	case all:
-		return d.all(f)
-	case f[0] == cmdChange:
-		d.counts.changes.Add(1)
-		return d.state(f[1], f[2], openBy(d.opt.Feedback, f[3]))
-	case f[0] == cmdRead && f[2] != 0 && (f[3] == short || f[3] == broken):
-		return d.state(f[1], f[2], openBy(d.opt.Feedback, f[3]))
-	case f[0] == cmdOpen && f[3] == fnOpen && before != asRequest(f):
-		d.counts.pulses.Add(1)
+	case !ok:
+		return nil
+	case t.lock != 0:
+		return d.state(t, t.lock)
 	}
-	d.asked = asRequest(f)
-	return nil
-}
-
-func asRequest(f []byte) request { return request{f[0], f[1], f[2], f[3], 0} }
-
-// all tells the cells of a read-all answer that changed.
-func (d *decoder) all(f []byte) error {
-	last := d.doors[f[1]]
-	d.doors[f[1]] = bytes.Clone(f)
+	last, seen := d.boards[t.board]
+	d.boards[t.board] = t
 	for lock := 1; lock <= d.opt.Doors; lock++ {
-		one := bit(f, lock)
-		if last != nil && bit(last, lock) == one {
+		same := last.doors.at(lock) == t.doors.at(lock) && (d.opt.Occupancy != Infrared || last.items.at(lock) == t.items.at(lock))
+		if seen && same {
 			continue
 		}
-		if err := d.state(f[1], byte(lock), one == (d.opt.BitmapOneMeans == Open)); err != nil {
+		if err := d.state(t, lock); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *decoder) state(board, lock byte, open bool) error {
+func (d *decoder) state(t told, lock int) error {
+	b := Board{Feedback: d.opt.Feedback, BitmapOneMeans: d.opt.BitmapOneMeans}
 	event := telemetry.CellClosed
-	if open {
+	if b.open(t, lock) {
 		event = telemetry.CellOpened
 	}
-	cell := (int(board)-1)*d.opt.Doors + int(lock)
-	if cell > 1024 { // 32 boards of 50 doors: no locker is that wide
+	cell := (t.board-d.lowest)*d.opt.Doors + lock
+	if cell > 1024 { // no locker is that wide
 		return nil
 	}
-	return d.emit(telemetry.New(d.opt.Device, time.Time{}, telemetry.Unknown, telemetry.Locker{Cell: telemetry.Some(cell), Event: event}))
+	body := telemetry.Locker{Cell: telemetry.Some(cell), Event: event}
+	if t.sensed && d.opt.Occupancy == Infrared {
+		body.Occupied = telemetry.Some(t.items.at(lock) == (d.opt.ItemOneMeans != Absent))
+	}
+	return d.emit(telemetry.New(d.opt.Device, time.Time{}, telemetry.Unknown, body))
 }

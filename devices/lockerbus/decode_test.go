@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/iotest"
 
@@ -73,7 +74,7 @@ func TestDecode(t *testing.T) {
 }
 
 func TestDecodeRefusesOptionsAndBrokenStreams(t *testing.T) {
-	for _, o := range []Options{{Feedback: "x"}, {BitmapOneMeans: "x"}, {Doors: 99}, {Doors: -1}} {
+	for _, o := range []Options{{Feedback: "x"}, {BitmapOneMeans: "x"}, {Doors: 99}, {Doors: -1}, {Family: "x"}, {Family: KRCU16, Doors: 24}, {Occupancy: SecondBoard}, {ItemOneMeans: "x"}} {
 		_, err := Decode(bytes.NewReader(nil), o, nil, nil)
 		require.Error(t, err, "%+v", o)
 	}
@@ -84,17 +85,31 @@ func TestDecodeRefusesOptionsAndBrokenStreams(t *testing.T) {
 	require.ErrorIs(t, err, full)
 }
 
-// Whatever comes: valid readings, and every byte is either in a frame or rejected, in order.
-func FuzzDecode(f *testing.F) {
-	for _, s := range []string{
+// captures seed the fuzzers, by family.
+var captures = map[string][]string{
+	XOR: {
 		"80010133B3 8001010080", "80010033B2 8001FFFFFF334D 80010033B2 8001FFFFFB3349", "8A0101119B 8A0101008A", "8101010081 55AA81 8101011190",
 		"80010033B2 8001FF334D", "8001009918", "0200300335", "",
-	} {
-		f.Add(unhex(f, s), byte(24), false)
-		f.Add(unhex(f, s), byte(8), true)
+	},
+	KRCU16: {"0200300335 020035FFFF0000033800 0200310336 0205310338 02F0320327 020035FFFF000003", "8A0101119B"},
+	KRCU24: {"020000500355 020000510356 020000650000000365FFFFFF"},
+	KRCU48: {"020000600365 020000610366 02000075FFFFFFFFFFFF0374"},
+	KRCU12: {"0200008000000385 02000080100403990FFF0F0000 0200008100000386"},
+}
+
+// Whatever comes: valid readings, and every byte is either in a frame or rejected, in order.
+func FuzzDecode(f *testing.F) {
+	for name, all := range captures {
+		for _, s := range all {
+			f.Add(unhex(f, s), slices.Index(Families(), name), byte(24), false)
+			f.Add(unhex(f, s), slices.Index(Families(), name), byte(8), true)
+		}
 	}
-	f.Fuzz(func(t *testing.T, b []byte, doors byte, openShort bool) {
-		o := Options{Doors: int(doors%56) + 1}
+	f.Fuzz(func(t *testing.T, b []byte, n int, doors byte, openShort bool) {
+		o := Options{Family: Families()[uint(n)%uint(len(families))], Occupancy: Infrared}
+		if len(families[o.Family].limits().sizes) > 1 {
+			o.Doors = int(doors%56) + 1
+		}
 		if openShort {
 			o.Feedback = OpenShort
 		}
@@ -112,26 +127,29 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// The line's own parser: in any chunks, nothing but known locks and states comes out.
+// The line's own parser: in any chunks nothing but what the limits allow comes out, and the buffer stays bounded.
 func FuzzScan(f *testing.F) {
-	f.Add(unhex(f, "81010100 81 8101011190 800101118A"), uint64(1))
-	f.Add(unhex(f, "80 01 80 02 01 33 31"), uint64(2))
-	f.Fuzz(func(t *testing.T, b []byte, seed uint64) {
-		l := &line{counts: &counters{}}
+	f.Add(unhex(f, "81010100 81 8101011190 800101118A"), 0, uint64(1))
+	f.Add(unhex(f, "80 01 80 02 01 33 31"), 0, uint64(2))
+	for name, all := range captures {
+		f.Add(unhex(f, all[0]), slices.Index(Families(), name), uint64(3))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, n int, seed uint64) {
 		var d Driver
-		l.bad = &d.BadFrames
+		l := &line{family: families[Families()[uint(n)%uint(len(families))]], counts: &counters{}, bad: &d.BadFrames}
+		limits := l.family.limits()
 		rng := rand.New(rand.NewPCG(seed, 1))
-		q := readAll(1, fnRead, 24)
+		q := l.family.ask(opReadAll, Board{Board: 1, Doors: limits.sizes[0]}, 0)
 		for len(b) > 0 {
 			n := min(1+rng.IntN(40), len(b))
 			require.NoError(t, l.feed(b[:n], true))
 			b = b[n:]
-			if a := l.scan(&q); a != nil {
-				require.Len(t, a, 7)
-				require.True(t, bccOK(a))
+			if a, ok := l.scan(&q); ok {
+				require.Equal(t, 1, a.board)
+				require.Zero(t, a.lock)
 			}
 			for _, c := range l.changes {
-				require.True(t, bccOK(c) && c[1] >= 1 && c[1] <= maxBoard && c[2] >= 1 && c[2] <= maxLock)
+				require.True(t, c.board >= limits.lowest && c.board <= limits.highest && c.lock >= 1 && c.lock <= limits.locks)
 			}
 			require.Less(t, len(l.buf), kept+300)
 		}

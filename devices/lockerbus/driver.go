@@ -39,7 +39,7 @@ type Driver struct {
 func New(c Config, env devices.Env) (*Driver, error) {
 	d := &Driver{cfg: c.withDefaults(), env: env, commands: make(chan command)}
 	for _, b := range d.cfg.Boards {
-		d.boards = append(d.boards, newBoard(b))
+		d.boards = append(d.boards, newBoard(b, d.cfg.Occupancy))
 	}
 	return d, nil
 }
@@ -162,24 +162,28 @@ func (s *session) pollDue(ctx context.Context) error {
 
 // poll reads a board's doors and items.
 func (s *session) poll(ctx context.Context, b *board) error {
-	doors, err := s.readBoard(ctx, b.Board.Board, b.Doors, &b.doors)
-	if doors == nil {
+	t, ok, err := s.readBoard(ctx, b.Board, &b.doors)
+	if !ok {
 		return err
 	}
 	s.hear() // changes told before the answer are older than it
-	var items []byte
+	items, sensed := t.items, t.sensed && s.cfg.Occupancy == Infrared
 	if b.ItemBoard != 0 && !b.items.idle(time.Now()) {
-		if items, err = s.readBoard(ctx, b.ItemBoard, b.Doors, &b.items); err != nil {
+		other := b.Board
+		other.Board = b.ItemBoard
+		var o told
+		if o, sensed, err = s.readBoard(ctx, other, &b.items); err != nil {
 			return err
 		}
+		items = o.doors
 	}
 	now := time.Now()
 	for _, c := range b.cells {
 		item := telemetry.Opt[bool]{}
-		if items != nil {
-			item = telemetry.Some(bit(items, int(c.lock)) == (s.cfg.ItemOneMeans != Absent))
+		if sensed {
+			item = telemetry.Some(items.at(c.lock) == (s.cfg.ItemOneMeans != Absent))
 		}
-		s.see(c, bit(doors, int(c.lock)) == (b.BitmapOneMeans == Open), item, now)
+		s.see(c, b.open(t, c.lock), item, now)
 		if c.overdue(now, s.cfg.OpenAlarm) {
 			s.out = append(s.out, alarm(s.env.Name, "door_open", telemetry.Minor, "cell %d", c.number))
 		}
@@ -187,13 +191,13 @@ func (s *session) poll(ctx context.Context, b *board) error {
 	return nil
 }
 
-// readBoard reads all inputs of a board; nil when it doesn't answer.
-func (s *session) readBoard(ctx context.Context, addr, doors int, to *contact) ([]byte, error) {
+// readBoard reads all inputs of a board; ok is false when it doesn't answer.
+func (s *session) readBoard(ctx context.Context, b Board, to *contact) (t told, ok bool, err error) {
 	n := attempts
 	if to.lost {
 		n = 1
 	}
-	answer, err := s.line.askAgain(ctx, readAll(byte(addr), byte(s.cfg.ReadAllFunction), doors), n)
+	t, err = s.line.askAgain(ctx, s.line.family.ask(opReadAll, b, 0), n)
 	to.tried = time.Now()
 	switch {
 	case err == nil:
@@ -201,18 +205,18 @@ func (s *session) readBoard(ctx context.Context, addr, doors int, to *contact) (
 		if to.lost {
 			to.lost = false
 			s.counts.boardsLost.Add(^uint64(0))
-			s.env.Log.Info("board back", "addr", addr)
+			s.env.Log.Info("board back", "addr", b.Board)
 		}
 	case errors.Is(err, errTimeout):
 		if !to.lost {
 			to.lost = true
 			s.counts.boardsLost.Add(1)
-			s.env.Log.Warn("board lost", "addr", addr)
-			s.out = append(s.out, alarm(s.env.Name, "board_lost", telemetry.Major, "board %d", addr))
+			s.env.Log.Warn("board lost", "addr", b.Board)
+			s.out = append(s.out, alarm(s.env.Name, "board_lost", telemetry.Major, "board %d", b.Board))
 		}
-		return nil, nil
+		return told{}, false, nil
 	}
-	return answer, err
+	return t, err == nil, err
 }
 
 // see keeps what was read of a cell and lines up what there is to tell.
@@ -225,17 +229,18 @@ func (s *session) see(c *cell, open bool, item telemetry.Opt[bool], now time.Tim
 // hear takes the changes that boards told unasked. A door that opened is told at once; anything
 // else is a reason to read the board now, doors and items together.
 func (s *session) hear() {
-	for _, f := range s.line.changes {
+	for _, t := range s.line.changes {
 		for _, b := range s.boards {
-			switch int(f[1]) {
+			switch t.board {
 			case b.Board.Board:
 				s.heard = time.Now()
-				c := b.at(f[2])
-				open := openBy(b.Feedback, f[3])
-				switch {
-				case c == nil || !c.known:
+				c := b.at(t.lock)
+				if c == nil || !c.known {
 					b.due = true
-				case open || b.ItemBoard == 0:
+					continue
+				}
+				switch open := b.open(t, t.lock); {
+				case open || !b.sensed:
 					s.see(c, open, telemetry.Opt[bool]{}, time.Now())
 				default:
 					b.due = true

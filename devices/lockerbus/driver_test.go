@@ -28,19 +28,27 @@ type cabinet struct {
 	item   [25]bool
 	jammed [25]bool
 	pulses [25]int
-	when   []time.Time             // of pulses
-	asked  []byte                  // first byte and lock of each request
-	gone   map[byte]bool           // boards that don't answer
-	lose   func(request, int) bool // answers that get lost; the int counts requests
-	tell   bool                    // changes unasked
-	echo   bool                    // of the adapter
+	when   []time.Time           // of pulses
+	gone   map[byte]bool         // boards that don't answer
+	lose   func(query, int) bool // answers that get lost; the int counts requests
+	family string                // empty: 8a80
+	damage func([]byte)          // answers
+	tell   bool                  // changes unasked
+	echo   bool                  // of the adapter
 	n      int
+}
+
+// A query is what a board is asked; lock 0 is all.
+type query struct {
+	open        bool
+	board, lock byte
 }
 
 func (k *cabinet) play(ctx context.Context, conn devicestest.Conn) {
 	k.mu.Lock()
 	k.conn = conn
 	k.mu.Unlock()
+	size := map[string]int{"": 5, KRCU16: 5, KRCU24: 6, KRCU48: 6, KRCU12: 8}[k.family]
 	var in []byte
 	chunk := make([]byte, 64)
 	for {
@@ -48,11 +56,11 @@ func (k *cabinet) play(ctx context.Context, conn devicestest.Conn) {
 		if err != nil {
 			return
 		}
-		for in = append(in, chunk[:n]...); len(in) >= 5; in = in[5:] {
+		for in = append(in, chunk[:n]...); len(in) >= size; in = in[size:] {
 			if k.echo {
-				k.write(in[:5])
+				k.write(in[:size])
 			}
-			answer := k.answer(asRequest(in[:5]))
+			answer := k.answer(in[:size])
 			if !pause(ctx, 10*time.Millisecond) {
 				return
 			}
@@ -70,34 +78,71 @@ func (k *cabinet) write(b []byte) {
 }
 
 func sealed(b ...byte) []byte { return append(b, bcc(b)) }
+func summed(b ...byte) []byte { return append(b, sum(b)) }
 
-func (k *cabinet) answer(q request) []byte {
+// asked reads a request.
+func (k *cabinet) asked(f []byte) query {
+	switch k.family {
+	case KRCU16:
+		return query{f[2] == 0x31, f[1] >> 4, f[1]&0x0F + 1}
+	case KRCU24, KRCU48, KRCU12:
+		return query{f[3]&0x0F == 1, f[1], f[2] + 1}
+	}
+	return query{f[0] == cmdOpen, f[1], f[2]}
+}
+
+func (k *cabinet) answer(f []byte) []byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.n++
-	k.asked = append(k.asked, q.command, q.lock)
-	var b []byte
-	switch {
-	case q.command == cmdOpen:
+	q := k.asked(f)
+	if q.open {
 		k.pulses[q.lock]++
 		k.when = append(k.when, time.Now())
 		k.open[q.lock] = k.open[q.lock] || !k.jammed[q.lock]
-		b = sealed(cmdOpen, q.board, q.lock, k.ss(q))
-	case q.lock != 0:
-		b = sealed(cmdRead, q.board, q.lock, k.ss(q))
-	default:
-		var s [3]byte
-		for lock := 1; lock <= 24; lock++ {
-			if k.one(q.board, lock) {
-				s[2-(lock-1)/8] |= 1 << ((lock - 1) % 8)
-			}
-		}
-		b = sealed(cmdRead, q.board, s[0], s[1], s[2], fnRead)
 	}
+	b := k.says(q)
 	if k.gone[q.board] || k.lose != nil && k.lose(q, k.n) {
 		return nil
 	}
+	if k.damage != nil && len(b) > 0 {
+		k.damage(b)
+	}
 	return b
+}
+
+func (k *cabinet) says(q query) []byte {
+	d := k.bits(func(lock int) bool { return k.one(q.board, lock) })
+	i := k.bits(func(lock int) bool { return k.item[lock] })
+	switch {
+	case q.open && (k.family == KRCU16 || k.family == KRCU24 || k.family == KRCU48):
+		return nil
+	case k.family == KRCU16:
+		return summed(stx, q.board<<4, 0x35, d[0], d[1], i[0], i[1], etx)
+	case k.family == KRCU24:
+		return summed(stx, q.board, 0, 0x65, d[0], d[1], d[2], etx)
+	case k.family == KRCU48:
+		return summed(stx, q.board, 0, 0x75, d[0], d[1], d[2], 0, 0, 0, etx)
+	case k.family == KRCU12 && q.open:
+		return summed(stx, q.board, q.lock-1, 0x81, 0x10, 0, etx)
+	case k.family == KRCU12:
+		return append(summed(stx, q.board, 0, 0x80, 0x10, 4, etx), d[0], d[1], i[0], i[1])
+	case q.open:
+		return sealed(cmdOpen, q.board, q.lock, k.ss(q))
+	case q.lock != 0:
+		return sealed(cmdRead, q.board, q.lock, k.ss(q))
+	}
+	return sealed(cmdRead, q.board, d[2], d[1], d[0], fnRead)
+}
+
+// bits are the states of 24 locks, the first byte 1 to 8.
+func (k *cabinet) bits(one func(lock int) bool) (s [3]byte) {
+	for lock := 1; lock <= 24; lock++ {
+		if one(lock) {
+			s[(lock-1)/8] |= 1 << ((lock - 1) % 8)
+		}
+	}
+	return s
 }
 
 func (k *cabinet) one(board byte, lock int) bool {
@@ -107,7 +152,7 @@ func (k *cabinet) one(board byte, lock int) bool {
 	return !k.open[lock]
 }
 
-func (k *cabinet) ss(q request) byte {
+func (k *cabinet) ss(q query) byte {
 	if k.one(q.board, int(q.lock)) {
 		return short
 	}
@@ -122,7 +167,7 @@ func (k *cabinet) set(f func()) {
 	f()
 	for lock := 1; lock <= 24 && k.tell; lock++ {
 		if k.open[lock] != was[lock] {
-			k.write(sealed(cmdChange, 1, byte(lock), k.ss(request{board: 1, lock: byte(lock)})))
+			k.write(sealed(cmdChange, 1, byte(lock), k.ss(query{board: 1, lock: byte(lock)})))
 		}
 	}
 }
@@ -363,7 +408,7 @@ func TestJammed(t *testing.T) {
 
 // The answer to the pulse is lost, or says whatever it says: the door decides.
 func TestALostAnswerIsNoSecondPulse(t *testing.T) {
-	k := &cabinet{lose: func(q request, _ int) bool { return q.command == cmdOpen }}
+	k := &cabinet{lose: func(q query, _ int) bool { return q.open }}
 	inBubble(t, doorsOnly(), k, func(t *testing.T, x *bench) {
 		require.Equal(t, "done opened", x.outcome("2"))
 		require.Equal(t, 1, x.pulses(2))
@@ -373,8 +418,8 @@ func TestALostAnswerIsNoSecondPulse(t *testing.T) {
 func TestNothingCanBeReadAfterThePulse(t *testing.T) {
 	k := &cabinet{}
 	pulsed := false
-	k.lose = func(q request, _ int) bool {
-		pulsed = pulsed || q.command == cmdOpen
+	k.lose = func(q query, _ int) bool {
+		pulsed = pulsed || q.open
 		return pulsed
 	}
 	inBubble(t, doorsOnly(), k, func(t *testing.T, x *bench) {
@@ -581,29 +626,31 @@ func TestTwoBoardsShareTheLine(t *testing.T) {
 }
 
 func TestContract(t *testing.T) {
-	newDriver := func(c Config) func(port.Opener) devices.Driver {
-		return func(open port.Opener) devices.Driver {
+	for family, c := range map[string]Config{XOR: withItems(), KRCU16: kerongs(KRCU16), KRCU48: kerongs(KRCU48), KRCU12: kerongs(KRCU12)} {
+		newDriver := func(open port.Opener) devices.Driver {
 			d, err := New(c, devices.Env{Name: "board", Log: slog.New(slog.DiscardHandler), Open: open})
 			require.NoError(t, err)
 			return d
 		}
+		device := func(ctx context.Context, conn devicestest.Conn) {
+			k := &cabinet{tell: family == XOR, family: c.Family}
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for pause(ctx, 2*time.Second) {
+					k.set(func() {
+						if k.conn != nil {
+							k.open[1] = !k.open[1]
+						}
+					})
+				}
+			})
+			k.play(ctx, conn)
+			wg.Wait()
+		}
+		// A driver that is run again tells what has changed: let something change.
+		t.Run(family, func(t *testing.T) { devicestest.Contract(t, newDriver, device) })
+		if family == XOR || family == KRCU16 {
+			t.Run(family, func(t *testing.T) { devicestest.OnPTY(t, newDriver, device) })
+		}
 	}
-	device := func(ctx context.Context, conn devicestest.Conn) {
-		k := &cabinet{tell: true}
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			for pause(ctx, 2*time.Second) {
-				k.set(func() {
-					if k.conn != nil {
-						k.open[1] = !k.open[1]
-					}
-				})
-			}
-		})
-		k.play(ctx, conn)
-		wg.Wait()
-	}
-	// A driver that is run again tells what has changed: let something change.
-	devicestest.Contract(t, newDriver(withItems()), device)
-	devicestest.OnPTY(t, newDriver(withItems()), device)
 }

@@ -20,7 +20,7 @@ var errTimeout = errors.New("no reply")
 
 type counters struct {
 	framesOK, badChecksum, resync, timeouts, retries, late atomic.Uint64
-	changes, echoes, pulses, jams, boardsLost              atomic.Uint64
+	changes, echoes, pulses, jams, boardsLost, disagreed   atomic.Uint64
 }
 
 func (c *counters) named() map[string]uint64 {
@@ -28,13 +28,14 @@ func (c *counters) named() map[string]uint64 {
 		"frames_ok": c.framesOK.Load(), "bad_checksum": c.badChecksum.Load(), "resync": c.resync.Load(),
 		"timeouts": c.timeouts.Load(), "retries": c.retries.Load(), "late_replies": c.late.Load(),
 		"changes": c.changes.Load(), "echoes": c.echoes.Load(), "pulses": c.pulses.Load(), "jams": c.jams.Load(),
-		"boards_lost": c.boardsLost.Load(),
+		"boards_lost": c.boardsLost.Load(), "disagreed": c.disagreed.Load(),
 	}
 }
 
 // A line has one owner and one outstanding request. A goroutine of its own only reads.
 type line struct {
 	port   port.Port
+	family family
 	cfg    Config
 	counts *counters
 	bad    *devices.BadFrames
@@ -43,15 +44,16 @@ type line struct {
 	err error       // why; read after rx was closed
 
 	buf     []byte
-	skip    int       // leading bytes of buf that no frame begins at
-	quiet   time.Time // the line was busy until then
-	changes [][]byte  // unasked frames, in order
-	echo    []byte    // what is to come back from the adapter first
+	skip    int          // leading bytes of buf that no frame begins at
+	quiet   time.Time    // the line was busy until then
+	changes []told       // unasked, in order
+	echo    []byte       // what is to come back from the adapter first
+	last    map[int]told // what a board told, where that counts only when it was read twice
 }
 
 // listen begins to read p. The returned function ends it and closes p.
 func listen(p port.Port, cfg Config, counts *counters, bad *devices.BadFrames) (*line, func()) {
-	l := &line{port: p, cfg: cfg, counts: counts, bad: bad, rx: make(chan []byte)}
+	l := &line{port: p, family: families[cfg.family()], cfg: cfg, counts: counts, bad: bad, rx: make(chan []byte), last: map[int]told{}}
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() { l.read(stop) })
@@ -82,54 +84,75 @@ func (l *line) read(stop <-chan struct{}) {
 }
 
 // ask sends q and returns its answer. The error is errTimeout, ctx's, or what broke the port.
-func (l *line) ask(ctx context.Context, q request) ([]byte, error) {
+func (l *line) ask(ctx context.Context, q request) (told, error) {
 	if err := l.settle(ctx); err != nil {
-		return nil, err
+		return told{}, err
 	}
 	return l.send(ctx, q)
 }
 
+// sure is ask for an answer that counts: where its check covers no states, one that differs from the last must come
+// twice.
+func (l *line) sure(ctx context.Context, q request) (told, error) {
+	t, err := l.ask(ctx, q)
+	if before, seen := l.last[q.board]; err != nil || !l.family.limits().twice || seen && t == before {
+		return t, err
+	}
+	again, err := l.ask(ctx, q)
+	switch {
+	case err != nil:
+		return told{}, err
+	case again != t:
+		l.counts.disagreed.Add(1)
+		return told{}, errTimeout
+	}
+	l.last[q.board] = t
+	return t, nil
+}
+
 // send is ask on a line that is settled.
-func (l *line) send(ctx context.Context, q request) ([]byte, error) {
-	frame := q.frame()
+func (l *line) send(ctx context.Context, q request) (told, error) {
 	if l.cfg.Echo {
-		l.echo = frame
+		l.echo = q.frame
 		defer func() { l.echo = nil }()
 	}
-	if _, err := l.port.Write(frame); err != nil {
-		return nil, fmt.Errorf("write: %w", err)
+	if _, err := l.port.Write(q.frame); err != nil {
+		return told{}, fmt.Errorf("write: %w", err)
 	}
 	l.quiet = time.Now()
 	limit := l.cfg.Timeout
-	if q.command == cmdOpen {
+	switch {
+	case q.quiet:
+		limit = pulse
+	case q.op == opOpen:
 		limit += pulse // some boards answer when the pulse is over
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
-		if answer := l.scan(&q); answer != nil {
-			return answer, nil
+		if t, ok := l.scan(&q); ok {
+			return t, nil
 		}
 		if err := l.receive(ctx, timer.C); err != nil {
-			if err == errTimeout {
+			if err == errTimeout && !q.quiet {
 				l.counts.timeouts.Add(1)
 			}
-			return nil, err
+			return told{}, err
 		}
 	}
 }
 
 // askAgain asks up to n times: for reads only.
-func (l *line) askAgain(ctx context.Context, q request, n int) (answer []byte, err error) {
+func (l *line) askAgain(ctx context.Context, q request, n int) (t told, err error) {
 	for i := range n {
 		if i > 0 {
 			l.counts.retries.Add(1)
 		}
-		if answer, err = l.ask(ctx, q); err != errTimeout {
-			return answer, err
+		if t, err = l.sure(ctx, q); err != errTimeout {
+			return t, err
 		}
 	}
-	return nil, err
+	return told{}, err
 }
 
 // settle waits until the line has been silent for the gap. What comes meanwhile is an unasked
@@ -187,25 +210,25 @@ func (l *line) feed(chunk []byte, ok bool) error {
 }
 
 // scan takes frames from the front of buf until q's answer, which it returns.
-func (l *line) scan(q *request) []byte {
+func (l *line) scan(q *request) (told, bool) {
 	for {
 		b := l.buf[l.skip:]
 		if n := len(l.echo); n > 0 && len(b) > 0 && bytes.HasPrefix(l.echo, b[:min(n, len(b))]) {
 			if len(b) < n {
-				return nil
+				return told{}, false
 			}
 			l.counts.echoes.Add(1)
 			l.echo = nil
 			l.take(n)
 			continue
 		}
-		size, v := find(b, q)
+		size, v, t := l.family.find(b, q)
 		switch v {
 		case more:
 			if len(l.buf) > kept {
 				l.discard(l.skip, "resync")
 			}
-			return nil
+			return told{}, false
 		case foreign:
 			l.skip++
 		case badChecksum:
@@ -214,11 +237,13 @@ func (l *line) scan(q *request) []byte {
 			l.skip++
 		case reply:
 			l.counts.framesOK.Add(1)
-			return l.take(size)
+			l.take(size)
+			return t, true
 		case change:
 			l.counts.framesOK.Add(1)
 			l.counts.changes.Add(1)
-			l.changes = append(l.changes, l.take(size))
+			l.changes = append(l.changes, t)
+			l.take(size)
 		case late:
 			l.counts.late.Add(1)
 			l.take(size)
@@ -227,11 +252,9 @@ func (l *line) scan(q *request) []byte {
 }
 
 // take cuts the frame of size bytes that stands after skip off buf, skip included.
-func (l *line) take(size int) []byte {
+func (l *line) take(size int) {
 	l.discard(l.skip, "resync")
-	frame := bytes.Clone(l.buf[:size])
 	l.buf = append(l.buf[:0], l.buf[size:]...)
-	return frame
 }
 
 // discard throws away n bytes in front, and with them the knowledge of skip.

@@ -22,15 +22,15 @@ func TestVectors(t *testing.T) {
 		hex  string
 		q    request
 	}{
-		{"open 1/1", "8A0101119B", openOne(1, 1)},
-		{"open 1/12", "8A010C1196", openOne(1, 12)},
-		{"read 1/1", "80010133B3", readOne(1, 1)},
-		{"read all of 1", "80010033B2", readAll(1, fnRead, 24)},
-		{"read all of 1, old", "8001009918", readAll(1, fnReadOld, 24)},
+		{"open 1/1", "8A0101119B", askXOR(opOpen, 1, 1)},
+		{"open 1/12", "8A010C1196", askXOR(opOpen, 1, 12)},
+		{"read 1/1", "80010133B3", askXOR(opReadOne, 1, 1)},
+		{"read all of 1", "80010033B2", askXOR(opReadAll, 1, 0)},
+		{"read all of 1, old", "8001009918", xor{}.ask(opReadAll, Board{Board: 1, Doors: 24, readOld: true}, 0)},
 	} {
-		require.Equal(t, unhex(t, c.hex), c.q.frame(), c.name)
+		require.Equal(t, unhex(t, c.hex), c.q.frame, c.name)
 	}
-	open1, read1 := openOne(1, 1), readOne(1, 1)
+	open1, read1 := askXOR(opOpen, 1, 1), askXOR(opReadOne, 1, 1)
 	for _, c := range []struct {
 		name  string
 		hex   string
@@ -59,18 +59,24 @@ func TestVectors(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := unhex(t, c.hex)
-			size, v := find(b, c.q)
+			size, v, told := xor{}.find(b, c.q)
 			require.Equal(t, c.want, v)
 			if v == reply || v == change {
 				require.Equal(t, 5, size)
-				require.Equal(t, c.state, b[3])
+				require.Equal(t, c.state == short, told.doors.at(1))
+				require.Equal(t, 1, told.lock)
 				for n := range 5 {
-					_, v := find(b[:n], c.q)
+					_, v, _ := xor{}.find(b[:n], c.q)
 					require.Equal(t, more, v, "%d bytes", n)
 				}
 			}
 		})
 	}
+}
+
+// askXOR makes requests to boards of 24 doors.
+func askXOR(o op, board, lock int) request {
+	return xor{}.ask(o, Board{Board: board, Doors: 24}, lock)
 }
 
 func frame(t testing.TB, s string) []byte {
@@ -93,32 +99,38 @@ func TestReadAllAnswers(t *testing.T) {
 		{"old boards may end in 99", 24, "80 01 00 00 01 99", []int{1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			q := readAll(1, fnRead, c.doors)
+			q := xor{}.ask(opReadAll, Board{Board: 1, Doors: c.doors}, 0)
 			b := frame(t, c.hex)
 			for n := range b {
-				_, v := find(b[:n], &q)
+				_, v, _ := xor{}.find(b[:n], &q)
 				require.Equal(t, more, v, "%d bytes", n)
 			}
-			size, v := find(b, &q)
+			size, v, told := xor{}.find(b, &q)
 			require.Equal(t, reply, v)
 			require.Equal(t, len(b), size)
 			var ones []int
 			for lock := 1; lock <= c.doors; lock++ {
-				if bit(b, lock) {
+				if told.doors.at(lock) {
 					ones = append(ones, lock)
 				}
 			}
 			require.Equal(t, c.ones, ones)
 		})
 	}
-	q := readAll(2, fnRead, 24)
-	_, v := find(frame(t, "80 01 80 02 01 33"), &q)
+	q := askXOR(opReadAll, 2, 0)
+	_, v, _ := xor{}.find(frame(t, "80 01 80 02 01 33"), &q)
 	require.Equal(t, foreign, v, "another board's doors")
 }
 
 func TestFeedback(t *testing.T) {
-	require.False(t, openBy(LockedShort, short))
-	require.True(t, openBy(LockedShort, broken))
-	require.True(t, openBy(OpenShort, short))
-	require.False(t, openBy(OpenShort, broken))
+	closed, broken := told{lock: 1, doors: 1}, told{lock: 1}
+	locked, open := Board{Feedback: LockedShort}, Board{Feedback: OpenShort}
+	require.False(t, locked.open(closed, 1))
+	require.True(t, locked.open(broken, 1))
+	require.True(t, open.open(closed, 1))
+	require.False(t, open.open(broken, 1))
+	// an answer for all has a meaning of its own
+	all := Board{Feedback: LockedShort, BitmapOneMeans: Open}
+	require.True(t, all.open(told{doors: 1}, 1))
+	require.False(t, all.open(told{doors: 1}, 2))
 }
