@@ -7,6 +7,8 @@
 //	(*Edge).Run(ctx) error                          serves until ctx ends
 //	(*Edge).Accept(ctx, ...telemetry.Reading) error the one entry for drivers; a devices.Emit
 //	(*Edge).Command(device, payload) error          to cmd/{device} of a LAN device, never retained
+//	(*Edge).Publish(user, topic, payload, expires)  to a user with a Dialect; ErrAbsent
+//	(*Edge).HangUp(user)                            ends its connection, and what wasn't received is lost
 //	(*Edge).Addr() net.Addr, (*Edge).Counters() map[string]uint64
 //	HashPassword(password) (string, error), CheckPasswordHash(hash) error
 //
@@ -28,6 +30,8 @@
 //     publishes isn't read until some are acknowledged, and pulls the commit forward; so does one that is seen to wait for
 //     an acknowledgement before it goes on, and never lingers again while it keeps that pace.
 //   - Unknown topics, users and filters are denied. A device publishes under dev/{name} and hears cmd/{name}; a technician hears dev/.
+//   - A user with a Dialect may use topics of its own, too. What it says there is translated before it is kept, so that its PUBACK
+//     follows the fsync like any other. It has one connection at a time: nothing that it hears is heard twice.
 //   - No session outlives its connection; client ids are private to their user; wills are dropped.
 //
 // # Cloud
@@ -66,6 +70,7 @@
 //	takeovers, panics                         older connections ended by a new one (Cloud), handlers that panicked
 //	publishes, publishes_qos0                 PUBLISH packets accepted at QoS 1, at QoS 0
 //	readings, raw_reads, duplicates           readings appended, shown only, told twice
+//	translated                                readings that a Dialect made
 //	quarantined                               items refused and kept as quarantine records
 //	full                                      appends refused because the log was full
 //	lost_qos0                                 QoS 0 payloads that could not be kept

@@ -49,6 +49,8 @@ type user struct {
 	hash  passwordHash
 	known bool     // sum is of the right password
 	sum   [32]byte // keyed with a secret of this process
+
+	dialect *Dialect // nil: none
 }
 
 // EdgeConfig is what an Edge needs.
@@ -56,6 +58,7 @@ type EdgeConfig struct {
 	Listen   []string     // TCP addresses
 	Listener net.Listener // in place of Listen
 	Users    []User
+	Dialects map[string]Dialect // by user
 	Limits   Limits
 	Log      Log          // required
 	Logger   *slog.Logger // discards
@@ -94,7 +97,7 @@ func NewEdge(cfg EdgeConfig) (*Edge, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	users, err := parseUsers(cfg.Users)
-	if err != nil {
+	if err = errors.Join(err, addDialects(users, cfg.Dialects)); err != nil {
 		return nil, err
 	}
 	e := &Edge{limits: cfg.Limits.withDefaults(64, 16, 256<<10), log: cfg.Log, slog: cfg.Logger, clients: map[string]*conn{}}
@@ -210,6 +213,7 @@ func (e *Edge) forget(c *conn) {
 	e.mu.Lock()
 	if e.clients[c.key] == c {
 		delete(e.clients, c.key)
+		c.user.present(false)
 	}
 	e.mu.Unlock()
 	if c.established.Load() {

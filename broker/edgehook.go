@@ -45,6 +45,9 @@ func (h *edgeHook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) boo
 		return false
 	}
 	c.user, c.key = u, u.name+"/"+cl.ID
+	if u.dialect != nil {
+		c.key = u.name
+	}
 	cl.ID = fmt.Sprintf("%s#%d", c.key, e.serial.Add(1))
 	e.mu.Lock()
 	old := e.clients[c.key]
@@ -70,6 +73,11 @@ func (h *edgeHook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 func (h *edgeHook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	c := cl.Net.Conn.(*conn)
 	c.established.Store(true)
+	h.edge.mu.Lock()
+	if h.edge.clients[c.key] == c {
+		c.user.present(true)
+	}
+	h.edge.mu.Unlock()
 	c.guard.work.Go(c.writeAcks)
 	h.edge.count.add("connects", 1)
 	h.edge.slog.Info("client connected", "device", c.user.name, "addr", c.ip)
@@ -86,7 +94,9 @@ func (h *edgeHook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 }
 
 func (u *user) may(name string, write bool) bool {
-	switch {
+	switch d := u.dialect; {
+	case d != nil && write && among(d.Publish, name), d != nil && !write && among(d.Subscribe, unshared(name)):
+		return true
 	case write:
 		return u.role == Device && strings.HasPrefix(name, "dev/"+u.name+"/")
 	case u.role == Device:

@@ -173,7 +173,13 @@ func (e *Edge) Accept(ctx context.Context, rs ...telemetry.Reading) error {
 // when it is durable. While the client has too many without one, it waits and so holds the client's reader.
 func (e *Edge) publish(c *conn, pk *packets.Packet) {
 	qos1 := pk.FixedHeader.Qos == 1
-	good, bad := e.parse(c.user.name, pk.TopicName, pk.Payload, qos1)
+	var good []telemetry.Reading
+	var bad []refusal
+	if d := c.user.dialect; d != nil && among(d.Publish, pk.TopicName) {
+		good, bad = e.translate(c.user, pk.TopicName, pk.Payload)
+	} else {
+		good, bad = e.parse(c.user.name, pk.TopicName, pk.Payload, qos1)
+	}
 	if !qos1 {
 		e.count.add("publishes_qos0", 1)
 		lost := func(err error) {
