@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	"yizhan/devices/port"
@@ -30,6 +31,12 @@ type Commander interface {
 	Command(ctx context.Context, c telemetry.CommandTo) telemetry.Result
 }
 
+// Hosting is implemented by drivers that speak for several devices, such as a network of terminals. Their readings
+// carry the devices' own ids, and commands to such a device go to its driver.
+type Hosting interface {
+	Hosts(device string) bool
+}
+
 // Counting is implemented by drivers that count (every one should): frames_ok, bad_checksum,
 // resync, timeouts and what else doc.go lists. It may be called at any time.
 type Counting interface {
@@ -45,6 +52,9 @@ type Env struct {
 	Name string       // the device's id in the config, the Device of its readings
 	Log  *slog.Logger // carries device and kind
 	Open port.Opener  // opens byte streams by address
+
+	// Listen opens a listener, for drivers that devices report to.
+	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
 }
 
 // Factory makes drivers of one kind.

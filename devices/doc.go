@@ -12,7 +12,7 @@
 //
 //   - Run opens the device, emits, and blocks until ctx ends or the device fails. It has no
 //     retry loop: the runtime restarts it with back-off.
-//   - It emits from its own goroutine only and never after Run returned.
+//   - It emits from goroutines of its own only (one a connection for drivers that listen) and never after Run returned.
 //   - Garbage from the device is counted and skipped: never a crash, never a wrong reading,
 //     never ErrPermanent.
 //   - Run may be called again after it returned.

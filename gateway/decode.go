@@ -12,9 +12,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"yizhan/devices/epc"
 	"yizhan/devices/gnss"
+	"yizhan/devices/jt808"
 	"yizhan/devices/llrp"
 	"yizhan/devices/lockerbus"
 	"yizhan/devices/modbus"
@@ -35,6 +37,7 @@ type decoding struct {
 var decodings = []decoding{
 	{"epc", "EPCs in hex, one a line", func(*flag.FlagSet) stream { return epc.Decode }},
 	{"gnss", "what a receiver sends", decodeGNSS},
+	{"jt808", "what JT/T 808 terminals send", decodeJT808},
 	{"llrp", "LLRP messages, of either side", func(*flag.FlagSet) stream {
 		return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
 			return llrp.Decode(r, llrp.Options{}, emit, reject)
@@ -48,6 +51,19 @@ func decodeGNSS(f *flag.FlagSet) stream {
 	unchecked := f.Bool("unchecked", false, "take sentences that have no checksum")
 	return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
 		return gnss.Decode(r, gnss.Options{AllowMissingChecksum: *unchecked}, emit, reject)
+	}
+}
+
+func decodeJT808(f *flag.FlagSet) stream {
+	var o jt808.Options
+	f.BoolVar(&o.GCJ02, "gcj02", false, "coordinates are GCJ-02")
+	f.BoolVar(&o.LenientChecksum, "lenient-checksum", false, "take frames whose check is wrong")
+	f.BoolVar(&o.LenientLength, "lenient-length", false, "don't believe the length in the header")
+	f.BoolVar(&o.YueBiao, "yue-biao", false, "items 64 to 70 have a length of four bytes")
+	offset := f.Duration("utc-offset", 8*time.Hour, "of the terminals' times")
+	return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
+		o.UTCOffset = offset
+		return jt808.Decode(r, o, emit, reject)
 	}
 }
 

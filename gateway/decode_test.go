@@ -56,6 +56,12 @@ func TestDecode(t *testing.T) {
 			[]string{"frames_ok 2"},
 		},
 		{
+			"jt808", []string{"jt808", "-hex"},
+			"7E0200002612345678901200 7D02 000000010000000200BA7F0E07E4F11C0028003C0000181015101010010400000064020200 7D01 13 7E 01 7E",
+			[]string{`"at":"2018-10-15T02:10:10.000Z"`, `"code":"sos"`},
+			[]string{"frames_ok 1", "resync 1"},
+		},
+		{
 			"lock board", []string{"lockerbus", "--feedback", "open_short", "-hex"},
 			"80010133B3 8001010080 8101011190",
 			[]string{`{"cell":1,"event":"closed"}`, `{"cell":1,"event":"opened"}`},

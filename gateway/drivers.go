@@ -3,17 +3,21 @@ package main
 import (
 	"yizhan/devices"
 	"yizhan/devices/gnss"
+	"yizhan/devices/jt808"
 	"yizhan/devices/llrp"
 	"yizhan/devices/lockerbus"
 	"yizhan/devices/modbus"
+	"yizhan/devices/sht3x"
 )
 
 // kinds lists every driver there is, by the word that stands in the config. A new one is one line here.
 func kinds() []devices.Factory {
 	return []devices.Factory{
 		devices.Kind("gnss", gnss.New),
+		devices.Kind("jt808", jt808.New),
 		devices.Kind("llrp", llrp.New),
 		devices.Kind("lockerbus", lockerbus.New),
 		devices.Kind("modbus", modbus.New),
+		devices.Kind("sht3x", sht3x.New),
 	}
 }

@@ -129,7 +129,7 @@ func (e *Edge) openDrivers() error {
 			if f.Kind != d.Kind {
 				continue
 			}
-			made, err := f.New(d.Settings, devices.Env{Name: d.ID, Log: log, Open: e.env.Open})
+			made, err := f.New(d.Settings, devices.Env{Name: d.ID, Log: log, Open: e.env.Open, Listen: e.listen})
 			if err != nil {
 				return fmt.Errorf("device %s: %w", d.ID, err)
 			}
@@ -185,7 +185,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	}
 	for _, d := range e.drivers {
 		g.Go(func() error {
-			e.keep.Keep(ctx, supervise.Part{Name: d.id, Kind: d.kind, Log: d.log, Run: func(ctx context.Context) error { return d.Run(ctx, e.emit) }})
+			e.keep.Keep(ctx, supervise.Part{Name: d.id, Kind: d.kind, Log: d.log, Run: func(ctx context.Context) error { return d.Run(ctx, e.emitter(d.id)) }})
 			return nil
 		})
 	}
@@ -218,17 +218,33 @@ func (e *Edge) vital(name string, f func(context.Context) error) func(context.Co
 	}
 }
 
-// emit is what drivers emit to. A satellite fix of a driver's own dates the board; one from the LAN may be old.
-func (e *Edge) emit(ctx context.Context, rs ...telemetry.Reading) error {
-	for _, r := range rs {
-		e.env.Clock.Observe(r)
+// emitter is what the driver with an id emits to. A satellite fix of its own dates the board; one from the LAN, or of a
+// device that reports to the driver from far away, may be old.
+func (e *Edge) emitter(id string) devices.Emit {
+	return func(ctx context.Context, rs ...telemetry.Reading) error {
+		for _, r := range rs {
+			if r.Device == id {
+				e.env.Clock.Observe(r)
+			}
+		}
+		return e.broker.Accept(ctx, rs...)
 	}
-	return e.broker.Accept(ctx, rs...)
+}
+
+// listen is what drivers listen with.
+func (e *Edge) listen(_ context.Context, network, addr string) (net.Listener, error) {
+	return e.env.Listen(network, addr)
 }
 
 func (e *Edge) commander(id string) (devices.Commander, bool) {
 	for _, d := range e.drivers {
 		if d.id == id {
+			c, _ := d.Driver.(devices.Commander)
+			return c, true
+		}
+	}
+	for _, d := range e.drivers {
+		if h, ok := d.Driver.(devices.Hosting); ok && h.Hosts(id) {
 			c, _ := d.Driver.(devices.Commander)
 			return c, true
 		}
