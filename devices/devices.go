@@ -52,6 +52,7 @@ type Env struct {
 	Name string       // the device's id in the config, the Device of its readings
 	Log  *slog.Logger // carries device and kind
 	Open port.Opener  // opens byte streams by address
+	LAN  LAN          // the gateway's own broker, for a Lodger
 
 	// Listen opens a listener, for drivers that devices report to.
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
