@@ -6,14 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,84 +20,228 @@ import (
 	"yizhan/firmware-sim/internal/firmware"
 )
 
-// What a device was told is safe is in the database, once, however often its gateway is killed.
-func TestKilledTenTimes(t *testing.T) {
+// What a device was told is safe is in the database, once, however often and wherever the programs on
+// its way are killed.
+func TestKilledAtAnyPoint(t *testing.T) {
+	bin := failing(t, failpoints)
 	t.Run("sqlite", func(t *testing.T) {
 		dir := t.TempDir()
-		killTenTimes(t, options{speed: 1, data: dir}, "sqlite", "file:"+filepath.Join(dir, "state.db")+"?mode=ro")
+		killed(t, options{speed: 1, data: dir, bin: bin}, "sqlite", "file:"+filepath.Join(dir, "state.db")+"?mode=ro")
 	})
 	t.Run("postgres", func(t *testing.T) {
 		url := postgres(t)
-		killTenTimes(t, options{speed: 1, state: url}, "pgx", url)
+		killed(t, options{speed: 1, state: url, bin: bin}, "pgx", url)
 	})
 }
 
 const victim = "lk-qingshi-1"
 
-func killTenTimes(t *testing.T, o options, driver, dsn string) {
-	var devices []*firmware.Handheld
-	told := &ledger{n: map[string]bool{}}
-	p := play(t, o, func(s *site) {
-		b := s.yard.boards[len(s.yard.boards)-1]
-		require.Equal(t, victim, b.id)
-		for i := range 3 {
-			h := b.handheld(fmt.Sprintf("probe-%d", i+1))
-			h.Window = 64
-			h.Told(func(n string) { told.add(h.Device + "/" + n) })
-			devices = append(devices, h)
-		}
-		require.NoError(t, s.enrol(t.Context(), b))
-	})
-	feed, stopFeeding := context.WithCancel(t.Context())
-	var feeding sync.WaitGroup
-	sent := &ledger{n: map[string]bool{}}
-	for _, h := range devices {
-		feeding.Go(func() { weighOn(feed, h, sent) })
-	}
-	defer feeding.Wait()
-	defer stopFeeding()
-
-	start, rng := time.Now(), rand.New(rand.NewPCG(11, uint64(time.Now().UnixNano())))
-	const kills = 10
-	for i := 0; ; i++ {
-		grown := told.count() + 100
-		require.Eventually(t, func() bool { return told.count() >= grown }, 30*time.Second, 5*time.Millisecond, "after %d kills publishes are acknowledged", i)
-		if i == kills {
-			break
-		}
-		wait := time.NewTimer(time.Duration(rng.Int64N(int64(400 * time.Millisecond))))
-		<-wait.C
-		require.NoError(t, p.rack.Kill(victim))
-	}
-	rate := float64(told.count()) / time.Since(start).Seconds()
-	stopFeeding()
-	feeding.Wait()
+func killed(t *testing.T, o options, driver, dsn string) {
+	w := openWard(t, o)
+	start := time.Now()
+	w.killAtRandom(t, 10)
+	rate := float64(w.told.count()) / time.Since(start).Seconds()
 	require.Greater(t, rate, 200.0, "told safe a second, with the outages")
-	require.Eventually(t, func() bool {
-		for _, h := range devices {
-			if h.Waiting() > 0 {
-				return false
-			}
-		}
-		return true
-	}, 60*time.Second, 20*time.Millisecond, "everything is told safe at last")
-	require.Equal(t, 1+kills, p.rack.Starts(victim))
+	t.Logf("at random: %v, %d told safe, %.0f a second", time.Since(start).Round(time.Millisecond), w.told.count(), rate)
+	start = time.Now()
+	w.killAtFailpoints(t, map[string][]string{victim: gatewayDeaths, "cloud": cloudDeaths})
+	w.stop(t)
+	t.Logf("at failpoints: %v, %d told safe", time.Since(start).Round(time.Millisecond), w.told.count())
 
 	db, err := sql.Open(driver, dsn)
 	require.NoError(t, err)
 	defer db.Close()
 	var rows map[string]int
-	require.Eventually(t, func() bool {
+	if !within(60*time.Second, func() bool {
 		rows, err = weighings(t.Context(), db)
-		return err == nil && len(rows) >= told.count()
-	}, 60*time.Second, 250*time.Millisecond, "all of it is committed")
-	require.NoError(t, err)
-	require.Equal(t, sent.count(), told.count())
-	for event := range sent.n {
-		require.Equal(t, 1, rows[event], "%s is committed once", event)
+		return err == nil && len(rows) >= w.told.count()
+	}) {
+		t.Errorf("%d told safe, %d committed (%v)", w.told.count(), len(rows), err)
 	}
-	require.Len(t, rows, sent.count(), "and nothing else")
-	t.Logf("%d readings told safe, %.0f a second, %d starts", told.count(), rate, p.rack.Starts(victim))
+	require.Equal(t, w.sent.count(), w.told.count())
+	var lost, doubled []string
+	for event := range w.sent.n {
+		switch rows[event] {
+		case 0:
+			lost = append(lost, event)
+		case 1:
+		default:
+			doubled = append(doubled, event)
+		}
+	}
+	require.Empty(t, lost, "told safe and not committed")
+	require.Empty(t, doubled, "committed more than once")
+	require.Len(t, rows, w.sent.count(), "and nothing else")
+}
+
+// ward is a county in which programs are killed while devices publish.
+type ward struct {
+	*played
+	victim     *board
+	devices    []*firmware.Handheld
+	sent, told *ledger
+	stopFeed   context.CancelFunc
+	feeding    sync.WaitGroup
+
+	mu   sync.Mutex
+	dial map[string]context.CancelFunc // ends a device's try to connect
+}
+
+func openWard(t *testing.T, o options) *ward {
+	w := &ward{sent: newLedger(), told: newLedger(), dial: map[string]context.CancelFunc{}}
+	w.played = play(t, o, func(s *site) {
+		w.victim = s.yard.boards[len(s.yard.boards)-1]
+		require.Equal(t, victim, w.victim.id)
+		for i := range 3 {
+			h := &firmware.Handheld{Addr: w.victim.broker(), Device: fmt.Sprintf("probe-%d", i+1), Password: secret(), Boot: secret()[:8], Window: 64}
+			h.Told(func(n string) { w.told.add(h.Device + "/" + n) })
+			w.victim.users = append(w.victim.users, h)
+			w.devices = append(w.devices, h)
+		}
+		require.NoError(t, s.enrol(t.Context(), w.victim))
+		// Small segments, so that many end and go; and no long waits for a cloud that was killed.
+		alter(t, w.victim.file("gateway.yaml"), "segment_bytes: 1MiB", "segment_bytes: 64KiB")
+		alter(t, w.victim.file("gateway.yaml"), "retry_min: 500ms, retry_max: 5s", "retry_min: 100ms, retry_max: 500ms")
+	})
+	on, off := context.WithCancel(context.Background())
+	feed, stop := context.WithCancel(on)
+	w.stopFeed = stop
+	var running sync.WaitGroup
+	for _, h := range w.devices {
+		w.feeding.Go(func() { weighOn(feed, h, w.sent) })
+		running.Go(func() { w.keepOn(on, h) })
+	}
+	running.Go(func() { w.dialAtStarts(on) })
+	t.Cleanup(func() {
+		off()
+		w.feeding.Wait()
+		running.Wait()
+	})
+	return w
+}
+
+// keepOn runs a device that dials anew when its gateway comes back: its own pauses would make the test long.
+func (w *ward) keepOn(ctx context.Context, h *firmware.Handheld) {
+	for ctx.Err() == nil {
+		try, again := context.WithCancel(ctx)
+		w.mu.Lock()
+		w.dial[h.Device] = again
+		w.mu.Unlock()
+		_ = h.Run(try) // ends with try
+		again()
+	}
+}
+
+func (w *ward) dialAtStarts(ctx context.Context) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for known := 1; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if n := w.rack.Starts(victim); n > known {
+			known = n
+			w.mu.Lock()
+			for _, again := range w.dial {
+				again()
+			}
+			w.mu.Unlock()
+		}
+	}
+}
+
+// flowing waits until devices are told of more.
+func (w *ward) flowing(t *testing.T) {
+	t.Helper()
+	grown := w.told.count() + 100
+	require.True(t, within(30*time.Second, func() bool { return w.told.count() >= grown }), "publishes are acknowledged")
+}
+
+// killAtRandom kills the gateway n times.
+func (w *ward) killAtRandom(t *testing.T, n int) {
+	rng := rand.New(rand.NewPCG(11, uint64(time.Now().UnixNano())))
+	for i := range n {
+		require.True(t, within(30*time.Second, func() bool { return w.started(victim, 1+i) }))
+		w.flowing(t)
+		wait := time.NewTimer(time.Duration(rng.Int64N(int64(400 * time.Millisecond))))
+		<-wait.C
+		require.NoError(t, w.rack.Kill(victim))
+	}
+	require.True(t, within(30*time.Second, func() bool { return w.started(victim, 1+n) }))
+	w.flowing(t)
+	require.Equal(t, 1+n, w.rack.Starts(victim))
+}
+
+// started reports whether a unit runs for the n-th time; one that ended is started without the pause of one that dies again and
+// again.
+func (w *ward) started(unit string, n int) bool {
+	if !w.rack.Running(unit) {
+		_ = w.rack.On(unit)
+		return false
+	}
+	return w.rack.Starts(unit) >= n
+}
+
+// killAtFailpoints lets programs die as planned, by unit, all at the same time.
+func (w *ward) killAtFailpoints(t *testing.T, plans map[string][]string) {
+	folder := map[string]string{victim: w.victim.dir, "cloud": w.dir}
+	last := map[string]int{}
+	for unit, plan := range plans {
+		require.NoError(t, os.WriteFile(filepath.Join(folder[unit], "failpoints"), []byte(strings.Join(plan, "\n")+"\n"), 0o600))
+		last[unit] = w.rack.Starts(unit) + 1 + len(plan)
+		require.NoError(t, w.rack.Kill(unit))
+	}
+	ended := within(120*time.Second, func() bool {
+		ended := true
+		for unit, n := range last {
+			ended = w.started(unit, n) && ended
+		}
+		return ended
+	})
+	for unit, plan := range plans {
+		require.Equal(t, plan, deaths(t, filepath.Join(w.dir, "log", unit+".log")), "deaths of %s", unit)
+	}
+	require.True(t, ended, "the last start")
+	w.flowing(t)
+	for unit, n := range last {
+		require.Equal(t, n, w.rack.Starts(unit), "starts of %s", unit)
+	}
+}
+
+// stop ends the feeding and waits until all that was sent is told safe.
+func (w *ward) stop(t *testing.T) {
+	w.stopFeed()
+	w.feeding.Wait()
+	require.True(t, within(60*time.Second, func() bool {
+		for _, h := range w.devices {
+			if h.Waiting() > 0 {
+				return false
+			}
+		}
+		return true
+	}), "everything is told safe at last")
+}
+
+// within reports whether cond came true in time.
+func within(limit time.Duration, cond func() bool) bool {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(limit); time.Now().Before(end); <-tick.C {
+		if cond() {
+			return true
+		}
+	}
+	return false
+}
+
+func alter(t *testing.T, file, old, with string) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(b), old)
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(b), old, with, 1)), 0o600))
 }
 
 // weighOn queues about 150 weights a second, each another one, while the device keeps up.
@@ -156,6 +296,8 @@ type ledger struct {
 	n  map[string]bool
 }
 
+func newLedger() *ledger { return &ledger{n: map[string]bool{}} }
+
 func (l *ledger) add(n string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -166,48 +308,4 @@ func (l *ledger) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.n)
-}
-
-// postgres runs a server of the test's own and returns its URL.
-func postgres(t *testing.T) string {
-	t.Helper()
-	bins, err := filepath.Glob("/usr/lib/postgresql/*/bin")
-	require.NoError(t, err)
-	require.NotEmpty(t, bins, "Postgres is missing: apt-get install postgresql")
-	bin := bins[len(bins)-1]
-	dir, err := os.MkdirTemp("", "yizhan-pg")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	attr := &syscall.SysProcAttr{}
-	if os.Getuid() == 0 { // the server refuses root
-		u, err := user.Lookup("postgres")
-		require.NoError(t, err)
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		require.NoError(t, os.Chown(dir, uid, gid))
-		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	}
-	cmd := func(name string, args ...string) *exec.Cmd {
-		c := exec.Command(filepath.Join(bin, name), args...)
-		c.Dir, c.SysProcAttr = dir, attr
-		return c
-	}
-	data := filepath.Join(dir, "data")
-	out, err := cmd("initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	port := freePort(t)
-	server := cmd("postgres", "-D", data, "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-k", dir)
-	require.NoError(t, server.Start())
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGQUIT)
-		_ = server.Wait()
-	})
-	require.Eventually(t, func() bool {
-		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	}, 30*time.Second, 50*time.Millisecond)
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
 }

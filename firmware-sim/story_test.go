@@ -48,9 +48,12 @@ type played struct {
 // play runs a county of three boards; change may alter it before it is switched on.
 func play(t *testing.T, o options, change func(*site)) *played {
 	t.Helper()
-	bin, err := programs()
-	require.NoError(t, err)
-	o.bin, o.county, o.boards = bin, "../configs/county", "wh-1,van-01,lk-qingshi-1"
+	var err error
+	if o.bin == "" {
+		o.bin, err = programs()
+		require.NoError(t, err)
+	}
+	o.county, o.boards = "../configs/county", "wh-1,van-01,lk-qingshi-1"
 	if o.data == "" {
 		o.data = t.TempDir()
 	}
