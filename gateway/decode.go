@@ -21,6 +21,7 @@ import (
 	"yizhan/devices/lockerbus"
 	"yizhan/devices/modbus"
 	"yizhan/devices/telemetry"
+	"yizhan/devices/uhf"
 )
 
 // A stream is what every driver decodes captured bytes with.
@@ -45,6 +46,7 @@ var decodings = []decoding{
 	}},
 	{"lockerbus", "the bytes of a line of lock boards", decodeLockerbus},
 	{"modbus", "requests and replies of a Modbus line, in their order", decodeModbus},
+	{"uhf", "the bytes of a serial UHF module's line, of either side", decodeUHF},
 }
 
 func decodeGNSS(f *flag.FlagSet) stream {
@@ -86,6 +88,15 @@ func decodeModbus(f *flag.FlagSet) stream {
 	choice(f, &o.Framing, "framing", "how frames travel", "rtu", "tcp")
 	return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
 		return modbus.Decode(r, o, emit, reject)
+	}
+}
+
+func decodeUHF(f *flag.FlagSet) stream {
+	var o uhf.Options
+	choice(f, &o.Family, "family", "the module's protocol", append([]string{"auto"}, uhf.Families()...)...)
+	choice(f, &o.RSSI.Profile, "rssi", "what the byte of strength means", "auto", "signed", "minus_129", "none")
+	return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
+		return uhf.Decode(r, o, emit, reject)
 	}
 }
 

@@ -73,6 +73,18 @@ func TestDecode(t *testing.T) {
 			closedThenOpened(48),
 			[]string{"frames_ok 4", "pulses 1"},
 		},
+		{
+			"uhf module", []string{"uhf", "-hex"},
+			"BB 02 22 00 11 C9 34 00 30 75 1F EB 70 5C 59 04 E3 D5 0D 70 3A 76 EF 7E FF BB 01 FF 00 01 15 16 7E",
+			[]string{`"antenna":1,"rssi_dbm":-55,"reads":1,"rssi_raw":201`},
+			[]string{"frames_ok 2", "24 ff resync"},
+		},
+		{
+			"uhf board by its family", []string{"uhf", "--family", "a0", "-hex", "--rssi", "none"},
+			"A0 13 01 89 74 30 00 E2 00 40 74 85 0A 01 03 16 30 70 E1 36 29 A0 0A 01 89 00 00 11 00 00 00 05 B6",
+			[]string{`{"epc":"E2004074850A0103163070E1","epc_hex":"E2004074850A0103163070E1","antenna":1,"reads":1,"rssi_raw":54}`},
+			[]string{"frames_ok 2", "rounds 1"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, stdout, stderr := decodeText(t, c.input, c.args...)

@@ -8,6 +8,7 @@ import (
 	"yizhan/devices/lockerbus"
 	"yizhan/devices/modbus"
 	"yizhan/devices/sht3x"
+	"yizhan/devices/uhf"
 )
 
 // kinds lists every driver there is, by the word that stands in the config. A new one is one line here.
@@ -19,5 +20,6 @@ func kinds() []devices.Factory {
 		devices.Kind("lockerbus", lockerbus.New),
 		devices.Kind("modbus", modbus.New),
 		devices.Kind("sht3x", sht3x.New),
+		devices.Kind("uhf", uhf.New),
 	}
 }
