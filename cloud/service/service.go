@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,7 +43,7 @@ type Env struct {
 	Listen  func(network, addr string) (net.Listener, error)
 	Log     *slog.Logger
 	Version string
-	Workers int // transactions at once; 0 is 1, more need Postgres
+	Workers int // transactions at once; 0 is 1 on SQLite, which has one writer, and 2 on Postgres
 }
 
 func (e *Env) defaults() {
@@ -108,13 +109,24 @@ func (s *Service) open(ctx context.Context) (err error) {
 	s.hub = live.New(live.Options{Now: s.env.Now, Log: s.env.Log})
 	s.ingest = ingest.New(ingest.Config{
 		Ledger: s.store, Greeter: s.store, Keys: s.gateways.Key, Send: s.gateways.Send,
-		Publish: s.hub.Publish, Wake: s.projector.Wake, Now: s.env.Now, Log: s.env.Log, Workers: s.env.Workers,
+		Publish: s.hub.Publish, Wake: s.projector.Wake, Now: s.env.Now, Log: s.env.Log, Workers: workers(s.env.Workers, s.cfg.State),
 	})
 	s.desk = command.New(s.store, s.gateways.Send, command.Options{
 		Lease: s.cfg.Command.Lease, Now: s.env.Now, NewID: s.newID, Log: s.env.Log,
 	})
 	s.gateways.Handle(s.fromGateway)
 	return s.openPages()
+}
+
+// workers is how many transactions of frames the state takes at once, where not said.
+func workers(said int, state string) int {
+	switch {
+	case said > 0:
+		return said
+	case strings.HasPrefix(state, "postgres"):
+		return 2
+	}
+	return 1
 }
 
 func (s *Service) readToken() (string, error) {
