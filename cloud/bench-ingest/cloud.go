@@ -72,10 +72,7 @@ func openCloud(ctx context.Context, o options, secret string) (_ *cloud, err err
 	if c.influx, err = influxtest.Start(); err != nil {
 		return nil, err
 	}
-	url, err := c.influx.Create(ctx, historyDB)
-	if err != nil {
-		return nil, err
-	}
+	url := c.influx.URL(historyDB)
 	if c.store, err = state.Open(ctx, c.url, state.Options{}); err != nil {
 		return nil, err
 	}

@@ -136,8 +136,7 @@ func both(t *testing.T, f func(t *testing.T, h *History)) {
 		f(t, open(t, "sqlite:", s))
 	})
 	t.Run("influx", func(t *testing.T) {
-		url, err := server.Create(t.Context(), strings.ToLower(strings.ReplaceAll(t.Name(), "/", "_")))
-		require.NoError(t, err)
+		url := server.URL(strings.ToLower(strings.ReplaceAll(t.Name(), "/", "_")))
 		f(t, open(t, url, nil))
 	})
 }
@@ -214,8 +213,7 @@ func TestManyPointsAreThinnedAndKeepTheirExtremes(t *testing.T) {
 }
 
 func TestInfluxAwayHoldsUpNothingAndCatchesUp(t *testing.T) {
-	url, err := server.Create(t.Context(), "away")
-	require.NoError(t, err)
+	url := server.URL("away")
 	h, err := Open(url, nil)
 	require.NoError(t, err)
 	require.NoError(t, server.Down())
@@ -262,11 +260,11 @@ func TestRefusedPointIsFoundAndTheOthersAreWritten(t *testing.T) {
 
 // What InfluxDB refuses because of a field's type is found among a batch it takes.
 func TestInfluxRefusalIsToldFromAway(t *testing.T) {
-	url, err := server.Create(t.Context(), "conflict")
-	require.NoError(t, err)
+	url := server.URL("conflict")
 	s, err := openInflux(strings.TrimPrefix(url, "influx+"))
 	require.NoError(t, err)
 	defer s.close()
+	require.NoError(t, s.create(t.Context()))
 	require.NoError(t, s.writer.WriteRecord(t.Context(), `position,device=van-01/gps lat="text" 1`))
 	p := telemetry.Position{Lat: telemetry.Some(1.0), Lon: telemetry.Some(2.0), Valid: true}
 	err = s.write(t.Context(), []row{{kind: positions, device: "van-01/gps", at: 2, position: &p}})

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	nethttp "net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,16 +40,50 @@ func openInflux(raw string) (*influx, error) {
 	if !strings.Contains(db, "/") {
 		db += "/autogen"
 	}
+	token, err := secret(u.Query())
+	if err != nil {
+		return nil, err
+	}
 	org := u.Query().Get("org")
 	if org == "" {
 		org = "-" // InfluxDB 1.8 has none, and 2.x needs one
 	}
 	opts := influxdb2.DefaultOptions().SetHTTPRequestTimeout(30).SetLogLevel(0).SetPrecision(time.Nanosecond)
-	client := influxdb2.NewClientWithOptions(u.Scheme+"://"+u.Host, u.Query().Get("token"), opts)
+	client := influxdb2.NewClientWithOptions(u.Scheme+"://"+u.Host, token, opts)
 	return &influx{client: client, writer: client.WriteAPIBlocking(org, db), reader: client.QueryAPI(org), bucket: db}, nil
 }
 
+// secret is the token of a history URL: in a file that token_file names, or in the URL itself.
+func secret(q url.Values) (string, error) {
+	file := q.Get("token_file")
+	if file == "" {
+		return q.Get("token"), nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("influx: token_file: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
 func (s *influx) close() { s.client.Close() }
+
+// create makes the database of an InfluxDB 1.8 that hasn't got it. On 2.x buckets are the
+// administrator's: there it does nothing that helps, and the write goes on failing.
+func (s *influx) create(ctx context.Context) error {
+	db, _, _ := strings.Cut(s.bucket, "/")
+	q := url.Values{"q": {`CREATE DATABASE "` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(db) + `"`}}
+	http := s.client.HTTPService()
+	at, err := url.Parse(http.ServerURL())
+	if err != nil {
+		return err
+	}
+	form := func(r *nethttp.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") }
+	if err := http.DoPostRequest(ctx, at.JoinPath("query").String(), strings.NewReader(q.Encode()), form, nil); err != nil {
+		return err
+	}
+	return nil
+}
 
 // write sends one batch. It is called by one goroutine.
 func (s *influx) write(ctx context.Context, rows []row) error {
@@ -60,6 +96,9 @@ func (s *influx) write(ctx context.Context, rows []row) error {
 	}
 	err := s.writer.WriteRecord(ctx, string(s.buf))
 	var status *influxhttp.Error
+	if errors.As(err, &status) && status.StatusCode == nethttp.StatusNotFound && s.create(ctx) == nil {
+		err = s.writer.WriteRecord(ctx, string(s.buf))
+	}
 	if errors.As(err, &status) && (status.StatusCode == 400 || status.StatusCode == 413 || status.StatusCode == 422) {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
@@ -147,6 +186,9 @@ func (s *influx) rows(ctx context.Context, measurement, thing string, from, to t
 	q := fmt.Sprintf(`from(bucket: %q) |> range(start: %s, stop: %s) |> filter(fn: (r) => r._measurement == %q and r.thing == %q)`,
 		s.bucket, from.UTC().Format(time.RFC3339Nano), to.UTC().Format(time.RFC3339Nano), measurement, thing)
 	res, err := s.reader.Query(ctx, q)
+	if err != nil && strings.Contains(err.Error(), "no database") && s.create(ctx) == nil {
+		res, err = s.reader.Query(ctx, q) // asked before anything was written
+	}
 	if err != nil {
 		return err
 	}
