@@ -144,7 +144,8 @@ type Hello struct {
 	Lanes   []LaneState `json:"lanes"`
 }
 
-// Ack is what the cloud answers on down/{gateway}/ack (JSON), after a hello and after each commit.
+// Ack is what the cloud answers on down/{gateway}/ack (JSON), after a hello and after each commit. One of epoch 0
+// is about no lane and carries credit and time only.
 type Ack struct {
 	Epoch  Epoch          `json:"epoch"`
 	Lane   telemetry.Lane `json:"lane"`

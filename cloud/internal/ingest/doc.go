@@ -20,7 +20,9 @@
 //   - A frame that the store can't take (and the store is well) is found by bisection, kept whole in
 //     quarantine and then acknowledged, for it is kept; the others are committed.
 //   - While the store is away nothing is refused or lost: the group is tried again with back-off,
-//     the queue fills, the connections stop, and every gateway is told credit 0 (hold).
+//     the queue fills, the connections stop, and the gateways of the group are told credit 0 (hold). Once it
+//     is back every gateway that is connected is told its credit at once.
+//   - Every ack says the cloud's time, for boards without a clock.
 //
 // It does not: order frames, know things or rules (the store's commit does), or keep anything
 // across a restart.

@@ -156,6 +156,19 @@ func (in *Ingest) hold(group []county.Arrival) {
 	}
 }
 
+// resume gives every gateway that is connected its credit again: held ones, and those whose credit ended while
+// nothing was acknowledged. The ack is of no epoch, for of committed ranges it says nothing.
+func (in *Ingest) resume() {
+	online := in.cfg.Online()
+	now := in.cfg.Now()
+	for _, g := range online {
+		in.active.seen(g, now) // all of them, before shares are made
+	}
+	for _, g := range online {
+		in.ack(g, frame.Ack{Lane: telemetry.Track, Credit: in.credit(g)})
+	}
+}
+
 // retry runs f until it succeeds, fails otherwise than by the store being away, or ctx ends. The
 // first failure calls away.
 func (in *Ingest) retry(ctx context.Context, f func() error, away func()) error {
@@ -163,11 +176,16 @@ func (in *Ingest) retry(ctx context.Context, f func() error, away func()) error 
 	for try := 0; ; try++ {
 		err := f()
 		if err == nil || !errors.Is(err, county.ErrAway) {
+			if in.away.CompareAndSwap(true, false) {
+				in.cfg.Log.Info("state is back")
+				in.resume()
+			}
 			return err
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		in.away.Store(true)
 		in.count.add("retries", 1)
 		if try == 0 {
 			in.cfg.Log.Warn("state is away", "err", err)

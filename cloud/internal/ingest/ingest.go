@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,6 +43,7 @@ type Config struct {
 	Keys    func(gateway string) (ed25519.PublicKey, bool)           // the registered key
 	Send    func(gateway, what string, payload []byte) error         // on down/{gateway}/{what}
 	Publish func(changes []county.Change)                            // after each commit
+	Online  func() []string                                          // gateways that are connected now; they are told when the store is back
 	Wake    func()                                                   // the archive grew
 	Now     func() time.Time                                         //
 	Pause   func(ctx context.Context, d time.Duration) (ended error) // waits; nil sleeps
@@ -58,6 +60,9 @@ type Config struct {
 func (c *Config) defaults() {
 	if c.Publish == nil {
 		c.Publish = func([]county.Change) {}
+	}
+	if c.Online == nil {
+		c.Online = func() []string { return nil }
 	}
 	if c.Wake == nil {
 		c.Wake = func() {}
@@ -92,6 +97,7 @@ type Ingest struct {
 	count  counters
 
 	active activity
+	away   atomic.Bool // the store was, when it was asked last
 
 	decoders sync.Pool
 }
@@ -246,8 +252,9 @@ func (in *Ingest) Hello(ctx context.Context, gateway string, payload []byte) err
 	return nil
 }
 
-// ack sends an ack; one that is lost is repaired by the next.
+// ack sends an ack with the time; one that is lost is repaired by the next.
 func (in *Ingest) ack(gateway string, a frame.Ack) {
+	a.WallMS = in.cfg.Now().UnixMilli()
 	if a.Ranges == nil {
 		a.Ranges = []frame.Range{}
 	}

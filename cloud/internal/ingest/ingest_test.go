@@ -252,7 +252,7 @@ func TestPoisonIsFoundAndTheOthersAreCommitted(t *testing.T) {
 func TestStoreAwayHoldsAndLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &fake{away: 12}
-		d := newDesk(ingest.Config{Ledger: l})
+		d := newDesk(ingest.Config{Ledger: l, Online: func() []string { return []string{"van-01", "van-02"} }})
 		d.run(t)
 		b := newBoard(t, "van-01", key(1))
 		start := time.Now()
@@ -270,6 +270,14 @@ func TestStoreAwayHoldsAndLosesNothing(t *testing.T) {
 		require.Equal(t, []frame.Range{{From: 1, To: 6}}, d.last("van-01").Ranges)
 		require.Positive(t, d.last("van-01").Credit)
 		require.EqualValues(t, 12, d.Counters()["retries"])
+		require.Equal(t, 1, d.told("van-02"), "one that was silent meanwhile resumes too")
+		quiet := d.last("van-02")
+		require.Positive(t, quiet.Credit)
+		require.LessOrEqual(t, quiet.Credit, 10_000, "all connected gateways share")
+		require.Zero(t, quiet.Epoch)
+		require.Empty(t, quiet.Ranges)
+		require.WithinDuration(t, start, time.UnixMilli(quiet.WallMS), 2*time.Minute)
+		require.GreaterOrEqual(t, d.last("van-01").WallMS, quiet.WallMS)
 		require.Less(t, time.Since(start), 2*time.Minute)
 	})
 }
