@@ -25,6 +25,10 @@ const (
 	dateSuspect
 	dateCorrected
 	timeouts
+	setUp
+	setUpRefused
+	setUpUnanswered
+	gpsdErrors
 	satellitesInView
 	numCounters
 )
@@ -35,6 +39,7 @@ var counterNames = [numCounters]string{
 	ignored: "ignored", epochs: "epochs", noFix: "no_fix", zeroPosition: "zero_position", disagree: "disagree",
 	notMeasured: "not_measured", duplicateEpochs: "duplicate_epochs", splitEpochs: "split_epochs",
 	dateSuspect: "date_suspect", dateCorrected: "date_corrected", timeouts: "timeouts",
+	setUp: "set_up", setUpRefused: "set_up_refused", setUpUnanswered: "set_up_unanswered", gpsdErrors: "gpsd_errors",
 	satellitesInView: "satellites_in_view",
 }
 

@@ -13,6 +13,8 @@ type Options struct {
 	Device               string    // of the readings; "decode" when empty
 	AllowMissingChecksum bool      // take whole sentences that have no checksum
 	NotBefore            time.Time // an earlier date is flagged date_suspect; zero: none is
+	Protocol             string    // GPSD: the stream is gpsd's; else NMEA 0183 and UBX
+	Receiver             string    // of several that a gpsd tells of, by its path; "" is any
 }
 
 // Decode reads a recorded byte stream to its end and emits one reading an epoch; without a fix
@@ -88,6 +90,10 @@ type decoder struct {
 	memory  *memory
 	flushed telemetry.Opt[int64] // time of day of an epoch that flush closed
 	inView  [len(talkers)]uint64 // satellites by talker
+	counted bool                 // satellites are told by NAV-SAT or gpsd, which talkers would double
+
+	answer func(class, id byte, payload []byte) // hears what isn't about a position; may be nil
+	gpsd   *objects                             // nil: NMEA 0183 and UBX
 }
 
 func newDecoder(opt Options, count *counters, reject func(offset int64, raw []byte, reason string)) *decoder {
@@ -96,12 +102,25 @@ func newDecoder(opt Options, count *counters, reject func(offset int64, raw []by
 	count[satellitesInView].Store(0)
 	d.loose = opt.AllowMissingChecksum
 	d.framer.sentence = d.sentence
+	d.framer.message = d.message
 	d.framer.reject = func(why counter, offset int64, raw []byte) {
 		if reject != nil {
 			reject(offset, raw, counterNames[why])
 		}
 	}
+	if opt.Protocol == GPSD {
+		d.gpsd = new(objects)
+	}
 	return d
+}
+
+// feed takes the next bytes of the stream.
+func (d *decoder) feed(b []byte) {
+	if d.gpsd != nil {
+		d.lines(b)
+		return
+	}
+	d.framer.feed(b)
 }
 
 // take returns the finished fixes; they are valid until the next feed.
@@ -123,7 +142,9 @@ func (d *decoder) flush() {
 
 // finish closes what is open because the stream has ended.
 func (d *decoder) finish() {
+	d.giveUp()
 	d.framer.end()
+	d.lastLine()
 	d.close()
 }
 
@@ -151,10 +172,39 @@ func (d *decoder) sentence(body []byte) {
 	d.apply(&r)
 }
 
+// message takes one UBX frame whose checksum is good.
+func (d *decoder) message(class, id byte, payload []byte) error {
+	switch {
+	case class == classNAV && id == navPVT:
+		r, err := parsePVT(payload)
+		if err != nil {
+			return err
+		}
+		d.apply(&r)
+	case class == classNAV && id == navSAT:
+		n, err := parseSAT(payload)
+		if err != nil {
+			return err
+		}
+		d.satellites(n)
+	case d.answer != nil && (class == classACK || class == classMON):
+		d.answer(class, id, payload)
+	default:
+		d.count.add(ignored)
+	}
+	return nil
+}
+
+// satellites keeps the gauge for sources that tell of all systems at once.
+func (d *decoder) satellites(n int) {
+	d.counted = true
+	d.count[satellitesInView].Store(uint64(n))
+}
+
 func (d *decoder) apply(r *report) {
 	switch r.kind {
 	case gsv:
-		if n, ok := r.inView.Get(); ok {
+		if n, ok := r.inView.Get(); ok && !d.counted {
 			d.view(n)
 		}
 		return
@@ -199,7 +249,7 @@ func (d *decoder) close() {
 		if at, corrected = d.calendar.resolve(tod, e.ownDate()); corrected {
 			d.count.add(dateCorrected)
 		}
-		if paused && flushed == tod {
+		if paused && near(flushed, tod, rounding) {
 			d.count.add(splitEpochs)
 			if ms, ok := at.Get(); ok && position.Valid {
 				d.calendar.learn(ms)

@@ -238,6 +238,7 @@ func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		vecRMC, vecGGA + vecGSA + vecVTG, "$*00", "$GPRMC*", "!A*41\r\n$,*2C",
 		rmcAt("235959", "311226") + ggaAt("000000"), "\xb5\x62\x01\x07$GPGSV,1,1,1,1,1,1,1,1*00",
+		unhex(f, vecM8N) + unhex(f, vecF9P)[:70] + vecRMC, string(appendUBX(nil, classNAV, navSAT, make([]byte, 20)...)),
 		nmea("GPGGA,010101,0101,N,00101,E,1,1,1,1,M,1,M,,") + nmea("GNZDA,1,1,1,2000") + nmea("GPGLL,1,S,1,W,1,A"),
 	} {
 		f.Add([]byte(seed), uint64(1), false)

@@ -24,7 +24,7 @@ type epoch struct {
 	dims     int
 }
 
-const locating = 1<<rmc | 1<<gga | 1<<gns | 1<<gll // the kinds that tell of a fix
+const locating = 1<<rmc | 1<<gga | 1<<gns | 1<<gll | 1<<ubxPVT | 1<<gpsdTPV // the kinds that tell of a fix
 
 // located reports whether there is anything to make a reading of.
 func (e *epoch) located() bool { return e.seen&locating != 0 }
@@ -35,7 +35,7 @@ func (e *epoch) ends(r *report) bool {
 	if !e.located() || locating&(1<<r.kind) == 0 {
 		return false
 	}
-	if differ(e.tod, r.tod) || differ(e.date, r.date) {
+	if e.another(r) {
 		return true
 	}
 	if e.tod.Known() && r.tod.Known() {
@@ -44,8 +44,36 @@ func (e *epoch) ends(r *report) bool {
 	return e.seen&(1<<r.kind) != 0
 }
 
-// differ reports whether both are known and not the same.
-func differ(a, b telemetry.Opt[int64]) bool { return a.Known() && b.Known() && a != b }
+// rounding is how far the times of one epoch may lie apart, in milliseconds, where NAV-PVT tells one
+// of them: sentences round to 10 ms what it tells to the nanosecond.
+const rounding = 10
+
+// another reports whether r tells another time than the epoch's.
+func (e *epoch) another(r *report) bool {
+	slack := int64(0)
+	if (e.seen|1<<r.kind)&(1<<ubxPVT) != 0 {
+		slack = rounding
+	}
+	today, dated := e.date.Get()
+	date, isDated := r.date.Get()
+	now, timed := e.tod.Get()
+	tod, isTimed := r.tod.Get()
+	dated, timed = dated && isDated, timed && isTimed
+	switch {
+	case dated && timed:
+		gap := (today-date)*day + now - tod
+		return gap < -slack || gap > slack
+	case timed:
+		return !near(now, tod, slack)
+	}
+	return dated && today != date
+}
+
+// near reports whether two times of day are one, but for slack.
+func near(a, b, slack int64) bool {
+	gap := max(a-b, b-a)
+	return min(gap, day-gap) <= slack
+}
 
 func (e *epoch) add(r *report) {
 	e.seen |= 1 << r.kind
@@ -56,6 +84,8 @@ func (e *epoch) add(r *report) {
 	case gsa:
 		// One a constellation: those without satellites in the fix say 1.
 		e.dims = max(e.dims, r.dims)
+	case ubxPVT, gpsdTPV:
+		e.dims = r.dims
 	case vtg:
 		take(&e.speed, r.speed, !e.speed.Known())
 		take(&e.course, r.course, !e.course.Known())

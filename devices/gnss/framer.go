@@ -4,10 +4,11 @@ package gnss
 // real receivers exceed it.
 const maxSentence = 256
 
-// A framer cuts a byte stream into sentences (NMEA 0183, 5.3). It holds at most maxSentence
-// bytes and gives the same sentences however the stream is chunked.
+// A framer cuts a byte stream into sentences (NMEA 0183, 5.3) and UBX frames. It holds at most
+// maxSentence and maxFrame bytes and gives the same however the stream is chunked.
 type framer struct {
 	sentence func(body []byte)                           // between '$' and '*', checksum good
+	message  func(class, id byte, payload []byte) error  // of a UBX frame, checksum good
 	reject   func(why counter, offset int64, raw []byte) // raw is valid during the call only
 	loose    bool                                        // take sentences without a checksum
 	count    *counters
@@ -15,10 +16,14 @@ type framer struct {
 	buf    [maxSentence]byte
 	n      int // bytes in buf: a sentence, or foreign bytes
 	state  state
-	sum    byte  // of the body so far
-	star   int   // where '*' stands, 0: not yet
-	offset int64 // of the next byte in the stream
-	start  int64 // of buf[0]
+	sum    byte    // of the body so far
+	star   int     // where '*' stands, 0: not yet
+	why    counter // of foreign bytes: resync, or badChecksum when a UBX frame begins them
+	offset int64   // of the next byte in the stream
+	start  int64   // of buf[0]
+
+	frame [maxFrame]byte // what may be a UBX frame
+	held  int            // bytes in frame
 }
 
 type state uint8
@@ -31,26 +36,52 @@ const (
 
 // feed takes the next bytes of the stream.
 func (f *framer) feed(b []byte) {
-	for _, c := range b {
-		switch {
-		case c == '$' || c == '!':
-			f.end()
-			f.begin(inside, c)
-		case f.state == inside:
-			f.collect(c)
-		case f.state == foreign:
-			f.skip(c)
-		case c != '\r' && c != '\n' && c != ' ' && c != 0:
-			f.begin(foreign, c)
+	for len(b) > 0 {
+		if f.held > 0 {
+			b = b[f.hold(b):]
+		} else {
+			b = b[f.scan(b):]
 		}
-		f.offset++
 	}
+}
+
+// scan takes bytes up to one that may begin a UBX frame, and returns how many.
+func (f *framer) scan(b []byte) int {
+	for i, c := range b {
+		if c == sync1 {
+			if f.state == inside {
+				f.drop(cut)
+			}
+			f.frame[0], f.held = c, 1
+			f.offset++
+			return i + 1
+		}
+		f.plain(c)
+	}
+	return len(b)
+}
+
+// plain takes one byte that begins no UBX frame.
+func (f *framer) plain(c byte) {
+	switch {
+	case c == '$' || c == '!':
+		f.end()
+		f.begin(inside, c)
+	case f.state == inside:
+		f.collect(c)
+	case f.state == foreign:
+		f.skip(c)
+	case c != '\r' && c != '\n' && c != ' ' && c != 0:
+		f.begin(foreign, c)
+	}
+	f.offset++
 }
 
 func (f *framer) begin(s state, c byte) {
 	f.state, f.start, f.n, f.sum, f.star = s, f.offset, 1, 0, 0
 	f.buf[0] = c
 	if s == foreign {
+		f.why = resync
 		f.count.add(skippedBytes)
 	}
 }
@@ -117,7 +148,7 @@ func (f *framer) end() {
 	case inside:
 		f.drop(cut)
 	case foreign:
-		f.drop(resync)
+		f.drop(f.why)
 	}
 }
 

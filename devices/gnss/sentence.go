@@ -4,7 +4,7 @@ import (
 	"yizhan/devices/telemetry"
 )
 
-// kind is a sentence type that is read.
+// kind is a sentence type that is read, or what stands for one in another protocol.
 type kind uint8
 
 const (
@@ -17,6 +17,8 @@ const (
 	gns
 	gll
 	zda
+	ubxPVT  // UBX NAV-PVT
+	gpsdTPV // gpsd's TPV
 )
 
 // identify reads talker and type, five characters; other when it isn't ours.
@@ -88,7 +90,7 @@ type report struct {
 	altitude telemetry.Opt[float64]
 	hdop     telemetry.Opt[float64]
 	used     telemetry.Opt[int] // satellites in the fix
-	dims     int                // GSA: 1 none, 2, 3; 0 unknown
+	dims     int                // 1 none, 2, 3; 0 unknown
 	inView   telemetry.Opt[int] // GSV
 }
 
