@@ -238,18 +238,18 @@ func (b *bench) ended(r *run, limit time.Duration) error {
 
 // garbage: whatever bytes come, Run stays alive or fails for a while only.
 func (b *bench) garbage() {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for _, next := range []func() byte{
-		func() byte { return byte(rng.Uint32()) },
-		func() byte { return 0 },
-		func() byte { return 0xff },
-		func() byte { return "$GPRMC,*\r\n\x02\x03\x80\x8a"[rng.IntN(14)] },
+	for _, next := range []func(*rand.Rand) byte{
+		func(rng *rand.Rand) byte { return byte(rng.Uint32()) },
+		func(*rand.Rand) byte { return 0 },
+		func(*rand.Rand) byte { return 0xff },
+		func(rng *rand.Rand) byte { return "$GPRMC,*\r\n\x02\x03\x80\x8a"[rng.IntN(14)] },
 	} {
 		b.device = func(ctx context.Context, conn Conn) {
+			rng := rand.New(rand.NewPCG(1, 2)) // a driver may open its port more than once
 			for range 400 {
 				chunk := make([]byte, 1+rng.IntN(300))
 				for i := range chunk {
-					chunk[i] = next()
+					chunk[i] = next(rng)
 				}
 				if _, err := conn.Write(chunk); err != nil || !wait(ctx, 20*time.Millisecond) {
 					return
