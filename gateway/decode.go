@@ -20,6 +20,8 @@ import (
 	"yizhan/devices/llrp"
 	"yizhan/devices/lockerbus"
 	"yizhan/devices/modbus"
+	"yizhan/devices/onewire"
+	"yizhan/devices/sht3x"
 	"yizhan/devices/telemetry"
 	"yizhan/devices/uhf"
 )
@@ -46,6 +48,16 @@ var decodings = []decoding{
 	}},
 	{"lockerbus", "the bytes of a line of lock boards", decodeLockerbus},
 	{"modbus", "requests and replies of a Modbus line, in their order", decodeModbus},
+	{"onewire", "w1_slave texts of 1-Wire probes, as cat or grep print them", func(*flag.FlagSet) stream {
+		return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
+			return onewire.Decode(r, onewire.Options{}, emit, reject)
+		}
+	}},
+	{"sht3x", "measurements of an SHT3x, six bytes each", func(*flag.FlagSet) stream {
+		return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
+			return sht3x.Decode(r, sht3x.Options{}, emit, reject)
+		}
+	}},
 	{"uhf", "the bytes of a serial UHF module's line, of either side", decodeUHF},
 }
 
