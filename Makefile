@@ -26,6 +26,7 @@ build: ui ## the three programs in bin/
 
 test: deps ui lint size ## everything that must hold; ends with go test's own lines
 	GOARCH=386 go test ./devices/... ./broker/... ./gateway/...
+	go test ./firmware-sim/internal/bench
 	CGO_ENABLED=1 go test -race -timeout 20m ./...
 
 arm: ## the gateway for arm v6, v7 and arm64 in bin/

@@ -314,7 +314,9 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
+	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 		defer cancel()
 		if srv.Shutdown(grace) != nil {
@@ -323,6 +325,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	})
 	err := srv.Serve(l)
 	if !stop() {
+		<-done
 		return nil
 	}
 	return err
