@@ -6,6 +6,8 @@
 //	Reader    LLRP 1.0.1 reader, TCP server for one client (EPCglobal LLRP 1.0.1, sections 16 and 18)
 //	Cabinet   RS-485 lock boards of the family "8A/80 XOR", 300 ms relay pulse, on a Line
 //	Climate   XY-MD02 temperature and humidity unit, Modbus RTU function codes 3 and 4, on a Line
+//	Module    serial UHF RFID modules of four families (BB..7E, A0, UHFReader18/288, SW/CT), on a Line
+//	          whose speed must be right
 //	Handheld  a courier's scanner: an MQTT 3.1.1 client that keeps what wasn't acknowledged
 //	Replay    a recorded device log, played onto a Line
 //
