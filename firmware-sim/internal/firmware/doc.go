@@ -8,6 +8,7 @@
 //	Climate   XY-MD02 temperature and humidity unit, Modbus RTU function codes 3 and 4, on a Line
 //	Module    serial UHF RFID modules of four families (BB..7E, A0, UHFReader18/288, SW/CT), on a Line
 //	          whose speed must be right
+//	Terminal  a vehicle terminal of JT/T 808-2011, 2013 or 2019, TCP client, with a blind-zone store
 //	Handheld  a courier's scanner: an MQTT 3.1.1 client that keeps what wasn't acknowledged
 //	Replay    a recorded device log, played onto a Line
 //
@@ -16,7 +17,7 @@
 //
 // Promises: a device answers garbage the way the hardware does, with silence; nothing here knows
 // a store, the cloud or the gateway; a Handheld counts a publish as safe only when the four
-// bytes of its PUBACK came back.
+// bytes of its PUBACK came back, a Terminal a position only when its 0x8001 did.
 //
 // It does not simulate radio or relay physics beyond what the protocols can show. Faults (jammed
 // doors, silence, noise) are set by methods, so that a story can ask for them.
