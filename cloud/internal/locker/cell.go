@@ -1,7 +1,6 @@
 package locker
 
 import (
-	"slices"
 	"time"
 
 	"yizhan/cloud/internal/county"
@@ -14,9 +13,45 @@ type Event struct {
 	telemetry.Locker
 }
 
-// Fold tells what the events of a cell, in the total order, make of it. Held is the deposit that
-// nothing took out again.
-func Fold(events []Event) (state county.CellState, since time.Time, held *Event) {
+// The steps of evidence that say what is in a cell, besides deposited and emptied: a board's statement of a shut door.
+const (
+	ClosedFull  = "closed_full"
+	ClosedEmpty = "closed_empty"
+)
+
+const (
+	deposited = string(telemetry.CellDeposited)
+	emptied   = string(telemetry.CellEmptied)
+)
+
+// Step is the word that evidence keeps of a cell's event.
+func Step(l telemetry.Locker) string {
+	full, known := l.Occupied.Get()
+	switch {
+	case l.Event != telemetry.CellClosed || !known:
+		return string(l.Event)
+	case full:
+		return ClosedFull
+	}
+	return ClosedEmpty
+}
+
+// Puts tells that with step something was put into a cell; before is the step before it that says what is in the
+// cell (deposited, emptied, closed_full or closed_empty; none is empty). A statement that contradicts it is a change that nobody saw.
+func Puts(step, before string) bool {
+	return step == deposited || step == ClosedFull && (before == emptied || before == ClosedEmpty)
+}
+
+// Takes tells that with step what was in a cell was taken out; before as with Puts.
+func Takes(step, before string) bool {
+	return step == emptied || step == ClosedEmpty && (before == deposited || before == ClosedFull)
+}
+
+// Late tells that a step that puts or takes is a statement: what it tells happened before, nobody knows when.
+func Late(step string) bool { return step == ClosedFull || step == ClosedEmpty }
+
+// Fold tells what the events of a cell, in the total order, make of it, and since when.
+func Fold(events []Event) (state county.CellState, since time.Time) {
 	var door, occupied telemetry.Opt[bool]
 	jammed := false
 	state = county.CellUnknown
@@ -32,15 +67,15 @@ func Fold(events []Event) (state county.CellState, since time.Time, held *Event)
 		case telemetry.CellClosed:
 			door = telemetry.Some(false)
 		case telemetry.CellDeposited:
-			door, occupied, held = telemetry.Some(false), telemetry.Some(true), e
+			door, occupied = telemetry.Some(false), telemetry.Some(true)
 		case telemetry.CellEmptied:
-			door, occupied, held = telemetry.Some(false), telemetry.Some(false), nil
+			door, occupied = telemetry.Some(false), telemetry.Some(false)
 		}
 		if s := word(door, occupied, jammed); s != state {
 			state, since = s, e.At
 		}
 	}
-	return state, since, held
+	return state, since
 }
 
 func word(door, occupied telemetry.Opt[bool], jammed bool) county.CellState {
@@ -56,38 +91,4 @@ func word(door, occupied telemetry.Opt[bool], jammed bool) county.CellState {
 		return county.CellOccupied
 	}
 	return county.CellEmpty
-}
-
-// Window is how long after a scan a deposit still belongs to it.
-const Window = 60 * time.Second
-
-// Bind tells which scan each deposit of one gateway belongs to, by the ids of both. A scan is
-// good for one deposit, the first after it; a deposit takes the last scan before it.
-func Bind(scans, deposits []county.Sighting) map[string]string {
-	type step struct {
-		*county.Sighting
-		scan bool
-	}
-	var all []step
-	for i := range scans {
-		all = append(all, step{&scans[i], true})
-	}
-	for i := range deposits {
-		all = append(all, step{&deposits[i], false})
-	}
-	slices.SortFunc(all, func(a, b step) int { return a.Compare(*b.Sighting) })
-	bound := map[string]string{}
-	var open *county.Sighting
-	for _, s := range all {
-		switch {
-		case s.scan:
-			open = s.Sighting
-		case open != nil:
-			if s.At.Sub(open.At) <= Window {
-				bound[s.ID] = open.ID
-			}
-			open = nil
-		}
-	}
-	return bound
 }

@@ -82,12 +82,21 @@ func (c *commit) foldCell(ctx context.Context, id string, n int64) (cell, error)
 		}
 		events = append(events, locker.Event{Sighting: s, Locker: body})
 	}
-	state, since, held := locker.Fold(events)
+	state, since := locker.Fold(events)
 	out.state, out.since = string(state), ms(since)
-	if held != nil {
-		out.waybill, err = c.bound(ctx, &held.Sighting)
+	held, err := c.lastDeposit(ctx, cellSubject(id, int(n)), nil)
+	if held == nil {
+		return out, err
 	}
-	return out, err
+	if err := c.prepare(ctx, map[string][]time.Time{held.Gateway: {held.At}}); err != nil {
+		return out, err
+	}
+	for _, p := range c.pairs.at(held.Gateway, held.At) {
+		if p.deposit.ID == held.ID {
+			out.waybill = p.waybill
+		}
+	}
+	return out, nil
 }
 
 func (c *commit) lockLockers(ctx context.Context, ids []string) (map[string]int64, error) {

@@ -36,6 +36,7 @@ type commit struct {
 	frames     [][]any
 	outbox     [][]any
 
+	pairs   pairs
 	cells   map[string]bool // subjects, to be folded again
 	parcels map[string]bool // waybills, to be folded again
 	lockers []string        // that changed
@@ -48,7 +49,7 @@ func (s *Store) newCommit(c conn, arrivals []county.Arrival) *commit {
 	return &commit{
 		s: s, c: c, reg: s.registry.Load(), now: s.opt.Now(), arrivals: arrivals,
 		latest: map[[2]string]*last{}, fixes: map[string][]fix{}, climates: map[string][]climate{}, evidence: map[string]county.Sighting{},
-		cells: map[string]bool{}, parcels: map[string]bool{}, vans: map[string]*van{}, loads: map[string]bool{},
+		pairs: pairs{}, cells: map[string]bool{}, parcels: map[string]bool{}, vans: map[string]*van{}, loads: map[string]bool{},
 	}
 }
 

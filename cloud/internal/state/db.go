@@ -44,7 +44,15 @@ func (w *words) in(column, arg string) string {
 	return column + " in (select value from json_each(" + arg + "))"
 }
 
-// list makes values an argument of in.
+// values is the list argument arg as a table of one column, value.
+func (w *words) values(arg string) string {
+	if w.postgres {
+		return "(select unnest(" + arg + "::text[]) as value)"
+	}
+	return "json_each(" + arg + ")"
+}
+
+// list makes values an argument of in and values.
 func (w *words) list(values []string) any {
 	if w.postgres {
 		return values

@@ -24,6 +24,9 @@
 // device, kind, at and body) is one piece of evidence. The rules themselves are pure functions of
 // the rooms parcel, vehicle, locker and coldchain.
 //
+// Which scan belongs to which deposit is read as pairings of a stretch of a gateway's time, before and after fresh evidence
+// is put: what differs is folded again. What is read grows with what happened at doors, not with scans.
+//
 // # SQL
 //
 // Keyed get, put and range, behind one small dialect layer: rows go in as arrays through unnest or by

@@ -27,7 +27,7 @@ func subject(r *telemetry.Reading, device, thing string) (subject, step string) 
 	case telemetry.KindLocker:
 		if l, err := telemetry.As[telemetry.Locker](*r); err == nil {
 			if kind, id := cutThing(thing); kind == "locker" {
-				return cellSubject(id, l.Cell.Or(0)), string(l.Event)
+				return cellSubject(id, l.Cell.Or(0)), locker.Step(l)
 			}
 		}
 	}
@@ -108,32 +108,118 @@ func (c *commit) putEvidence(ctx context.Context) error {
 			s.ID, s.Subject, string(s.Kind), s.Step, s.Thing, s.Device, ms(s.At), string(s.TQ), s.Gateway, s.Epoch, int64(s.Lane), int64(s.Seq), clean(string(s.Body)),
 		})
 	}
+	t, err := c.touch(ctx, fresh)
+	if err != nil {
+		return err
+	}
 	if err := c.c.put(ctx, evidenceTable, rows); err != nil {
 		return err
 	}
-	return c.mark(ctx, fresh)
+	if err := c.mark(ctx, t); err != nil {
+		return err
+	}
+	tags := map[string]bool{}
+	for i := range fresh {
+		if fresh[i].Kind == telemetry.KindTag {
+			tags[fresh[i].Subject] = true
+		}
+	}
+	return c.markTags(ctx, slices.Sorted(maps.Keys(tags)))
 }
 
-// mark finds the cells and parcels that sightings concern.
-func (c *commit) mark(ctx context.Context, fresh []county.Sighting) error {
-	var tags []string
+// touched is where evidence may change which scan belongs to which deposit, and how it was before.
+type touched struct {
+	times  map[string][]time.Time // by gateway
+	cells  map[string]bool        // subjects of which there is something new to say what is or was inside
+	before map[string]pairing     // by deposit
+}
+
+// touch marks what fresh evidence is about, and reads the pairings around it before it is put. A scan by itself costs
+// nothing but that: one question is asked for all of a gateway's.
+func (c *commit) touch(ctx context.Context, fresh []county.Sighting) (t touched, err error) {
+	t = touched{times: map[string][]time.Time{}, cells: map[string]bool{}}
 	for i := range fresh {
 		s := &fresh[i]
 		switch s.Kind {
-		case telemetry.KindTag:
-			tags = append(tags, s.Subject)
 		case telemetry.KindScan:
-			if err := c.markScan(ctx, s); err != nil {
-				return err
-			}
+			c.parcels[strings.TrimPrefix(s.Subject, "scan/")] = true
+			t.times[s.Gateway] = append(t.times[s.Gateway], s.At)
 		case telemetry.KindLocker:
-			if err := c.markCell(ctx, s); err != nil {
-				return err
+			c.cells[s.Subject] = true
+			t.times[s.Gateway] = append(t.times[s.Gateway], s.At)
+			if err := c.touchCell(ctx, &t, s); err != nil {
+				return t, err
 			}
 		}
 	}
-	slices.Sort(tags)
-	return c.markTags(ctx, slices.Compact(tags))
+	t.before, err = c.pairings(ctx, t.times)
+	return t, err
+}
+
+// touchCell adds to what an event of a cell touches its neighbours: the deposit whose end it may be, and the
+// next word on the cell, which may now say something new or nothing new.
+func (c *commit) touchCell(ctx context.Context, t *touched, s *county.Sighting) error {
+	switch s.Step {
+	case string(telemetry.CellDeposited), string(telemetry.CellEmptied), locker.ClosedFull, locker.ClosedEmpty:
+	default:
+		return nil
+	}
+	t.cells[s.Subject] = true
+	last, err := c.lastDeposit(ctx, s.Subject, s)
+	if err != nil {
+		return err
+	}
+	next, err := c.next(ctx, s, contentSteps)
+	if err != nil {
+		return err
+	}
+	for _, n := range []*county.Sighting{last, next} {
+		if n != nil {
+			t.times[n.Gateway] = append(t.times[n.Gateway], n.At)
+		}
+	}
+	return nil
+}
+
+// pairings are the pairings around times, by deposit.
+func (c *commit) pairings(ctx context.Context, times map[string][]time.Time) (map[string]pairing, error) {
+	c.pairs = pairs{}
+	all := make(map[string][]time.Time, len(times))
+	for g, ts := range times {
+		all[g] = slices.Clone(ts)
+	}
+	if err := c.prepare(ctx, all); err != nil {
+		return nil, err
+	}
+	out := map[string]pairing{}
+	for _, stretches := range c.pairs {
+		for _, s := range stretches {
+			for _, p := range s.pairs {
+				out[p.deposit.ID] = p
+			}
+		}
+	}
+	return out, nil
+}
+
+// mark finds the cells and parcels that what was put concerns: those of deposits that belong to another scan now, and
+// those that are or were in the cells it is about.
+func (c *commit) mark(ctx context.Context, t touched) error {
+	after, err := c.pairings(ctx, t.times)
+	if err != nil {
+		return err
+	}
+	differ := func(a, b map[string]pairing) {
+		for id, p := range a {
+			if q, ok := b[id]; !ok || q.scan != p.scan || t.cells[p.deposit.Subject] {
+				c.cells[p.deposit.Subject], c.parcels[p.waybill] = true, true
+			}
+		}
+	}
+	differ(t.before, after)
+	differ(after, t.before)
+	delete(c.parcels, "")
+	return nil
 }
 
 // markTags marks the parcels of tags, and what the containers of tags hold or held.
@@ -188,77 +274,4 @@ func (c *commit) markContents(ctx context.Context, containers []string) error {
 		containers = items
 	}
 	return nil
-}
-
-// markScan marks the parcel of a scan, the one scanned before it (whose deposit this scan may take
-// away), and the cells where a deposit followed.
-func (c *commit) markScan(ctx context.Context, s *county.Sighting) error {
-	c.parcels[strings.TrimPrefix(s.Subject, "scan/")] = true
-	if err := c.markScansBefore(ctx, s); err != nil {
-		return err
-	}
-	return c.markDepositsAfter(ctx, s)
-}
-
-func (c *commit) markCell(ctx context.Context, s *county.Sighting) error {
-	c.cells[s.Subject] = true
-	switch telemetry.CellEvent(s.Step) {
-	case telemetry.CellDeposited:
-		if err := c.markScansBefore(ctx, s); err != nil {
-			return err
-		}
-		return c.markDepositsAfter(ctx, s)
-	case telemetry.CellEmptied:
-		deposits, err := readEvidence(ctx, c.c, "subject = $1 and at_ms <= $2 and step = 'deposited'"+backward+" limit 1", s.Subject, ms(s.At))
-		if err != nil || len(deposits) == 0 {
-			return err
-		}
-		return c.markScansBefore(ctx, &deposits[0])
-	}
-	return nil
-}
-
-func (c *commit) markScansBefore(ctx context.Context, s *county.Sighting) error {
-	scans, _, err := c.around(ctx, s.Gateway, s.At.Add(-locker.Window), s.At)
-	for i := range scans {
-		c.parcels[strings.TrimPrefix(scans[i].Subject, "scan/")] = true
-	}
-	return err
-}
-
-func (c *commit) markDepositsAfter(ctx context.Context, s *county.Sighting) error {
-	_, deposits, err := c.around(ctx, s.Gateway, s.At, s.At.Add(locker.Window))
-	for i := range deposits {
-		c.cells[deposits[i].Subject] = true
-	}
-	return err
-}
-
-// around reads the scans and deposits at a gateway from a time to another, both included.
-func (c *commit) around(ctx context.Context, gateway string, from, to time.Time) (scans, deposits []county.Sighting, err error) {
-	all, err := readEvidence(ctx, c.c, "gateway = $1 and at_ms between $2 and $3 and kind in ('scan', 'locker')"+inOrder, gateway, ms(from), ms(to))
-	for _, s := range all {
-		switch {
-		case s.Kind == telemetry.KindScan:
-			scans = append(scans, s)
-		case s.Step == string(telemetry.CellDeposited):
-			deposits = append(deposits, s)
-		}
-	}
-	return scans, deposits, err
-}
-
-// bound finds the scan that a deposit belongs to.
-func (c *commit) bound(ctx context.Context, deposit *county.Sighting) (waybill string, err error) {
-	scans, deposits, err := c.around(ctx, deposit.Gateway, deposit.At.Add(-locker.Window), deposit.At)
-	if err != nil {
-		return "", err
-	}
-	id := locker.Bind(scans, deposits)[deposit.ID]
-	for i := range scans {
-		if scans[i].ID == id {
-			return strings.TrimPrefix(scans[i].Subject, "scan/"), nil
-		}
-	}
-	return "", nil
 }

@@ -15,8 +15,9 @@ import (
 	"yizhan/devices/telemetry"
 )
 
-// story is the life of three parcels, one of them in a bag, with a late courier, a parcel scanned twice
-// and one deposited without a scan; one frame a reading, some told again in another epoch.
+// story is the life of six parcels, one of them in a bag, with a late courier, a parcel scanned twice, one deposited
+// without a scan, one put in and taken out while nobody looked, and two in a hurry; one frame a reading, some told again in
+// another epoch.
 func (w *world) story() []county.Arrival {
 	const tagB, tagBag = "urn:epc:id:sgtin:0614141.812345.7", "urn:epc:id:grai:0614141.12345.400"
 	all := life()
@@ -39,7 +40,9 @@ func (w *world) story() []county.Arrival {
 	require.NoError(w.t, w.PutContainer(w.t.Context(), "bag-1", "bag", tagBag))
 	w.waybill("YZ-000001", tagA)
 	w.waybill("YZ-000002", tagB)
-	w.waybill("YZ-000003", "")
+	for _, id := range []string{"YZ-000003", "YZ-000004", "YZ-000005", "YZ-000006"} {
+		w.waybill(id, "")
+	}
 	require.NoError(w.t, w.Pack(w.t.Context(), "bag-1", []string{"YZ-000003"}, t0))
 	return out
 }
@@ -48,7 +51,8 @@ func (w *world) story() []county.Arrival {
 // no part of it.
 func (w *world) told() string {
 	var out []any
-	for _, id := range []string{"YZ-000001", "YZ-000002", "YZ-000003"} {
+	for i := range 6 {
+		id := fmt.Sprintf("YZ-%06d", i+1)
 		tl := w.timeline(id)
 		p, _, err := w.Parcels(w.t.Context(), id, "", 10)
 		require.NoError(w.t, err)

@@ -202,6 +202,15 @@ func (g *gathering) seen(ctx context.Context, _ []parcelRow) error {
 	if err != nil {
 		return err
 	}
+	scanned := map[string][]time.Time{}
+	for i := range all {
+		if s := &all[i]; s.Kind == telemetry.KindScan {
+			scanned[s.Gateway] = append(scanned[s.Gateway], s.At)
+		}
+	}
+	if err := g.prepare(ctx, scanned); err != nil {
+		return err
+	}
 	for i := range all {
 		s := &all[i]
 		for _, t := range g.subjects[s.Subject] {
@@ -261,38 +270,40 @@ func (g *gathering) tag(t told, s *county.Sighting) error {
 	return nil
 }
 
-// scan adds a scan, the deposit that followed it, and the emptying of that cell.
+// scan adds a scan, the deposit that it belongs to, and the emptying of that cell.
 func (g *gathering) scan(ctx context.Context, t told, s *county.Sighting) error {
 	e := parcel.Event{Sighting: *s, Step: parcel.Scanned, Site: g.reg.siteOf[s.Gateway]}
 	g.events[t.parcel] = append(g.events[t.parcel], e)
-	scans, deposits, err := g.around(ctx, s.Gateway, s.At, s.At.Add(locker.Window))
-	if err != nil {
-		return err
-	}
-	bound := locker.Bind(scans, deposits)
-	for i := range deposits {
-		d := &deposits[i]
-		id, n, ok := cutCell(d.Subject)
-		if bound[d.ID] != s.ID || !ok {
+	for _, p := range g.pairs.at(s.Gateway, s.At) {
+		if p.scan != s.ID {
 			continue
 		}
-		e.Sighting, e.Step, e.Locker, e.Cell = *d, parcel.Deposited, id, int(n)
+		d := p.deposit
+		id, n, ok := cutCell(d.Subject)
+		if !ok {
+			continue
+		}
+		e.Step, e.Locker, e.Cell = parcel.Deposited, id, int(n)
+		e.Sighting = sinceWhen(d)
 		g.events[t.parcel] = append(g.events[t.parcel], e)
-		later, err := readEvidence(ctx, g.c, "subject = $1 and at_ms >= $2 and step in ('deposited', 'emptied')"+inOrder+" limit 8", d.Subject, ms(d.At))
+		end, err := g.next(ctx, &d, "'deposited', 'emptied', 'closed_empty'")
 		if err != nil {
 			return err
 		}
-		for j := range later {
-			if l := &later[j]; l.Compare(*d) > 0 {
-				if l.Step == string(telemetry.CellEmptied) { // and not another deposit first
-					e.Sighting, e.Step = *l, parcel.Collected
-					g.events[t.parcel] = append(g.events[t.parcel], e)
-				}
-				break
-			}
+		if end != nil && end.Step != string(telemetry.CellDeposited) {
+			e.Step, e.Sighting = parcel.Collected, sinceWhen(*end)
+			g.events[t.parcel] = append(g.events[t.parcel], e)
 		}
 	}
 	return nil
+}
+
+// sinceWhen says of a change that nobody saw that its time isn't known: it was that late or earlier.
+func sinceWhen(s county.Sighting) county.Sighting {
+	if locker.Late(s.Step) {
+		s.TQ = telemetry.Unknown
+	}
+	return s
 }
 
 // stays adds the fence events of the vehicles whose readers saw the parcels.

@@ -191,6 +191,11 @@ func cellEvent(s float64, cell int, e telemetry.CellEvent) telemetry.Reading {
 	return telemetry.New("board", at(s), telemetry.NTP, telemetry.Locker{Cell: telemetry.Some(cell), Event: e})
 }
 
+// stated is what a board says of a shut door's cell when it looks for the first time.
+func stated(s float64, cell int, full bool) telemetry.Reading {
+	return telemetry.New("board", at(s), telemetry.NTP, telemetry.Locker{Cell: telemetry.Some(cell), Event: telemetry.CellClosed, Occupied: telemetry.Some(full)})
+}
+
 func celsius(s, c float64) telemetry.Reading {
 	return telemetry.New("cold", at(s), telemetry.NTP, telemetry.Climate{TemperatureC: telemetry.Some(c), Quality: telemetry.ClimateOK})
 }
