@@ -20,6 +20,7 @@ import (
 	"yizhan/devices/llrp"
 	"yizhan/devices/lockerbus"
 	"yizhan/devices/modbus"
+	"yizhan/devices/mqttlocker"
 	"yizhan/devices/onewire"
 	"yizhan/devices/sht3x"
 	"yizhan/devices/telemetry"
@@ -39,7 +40,7 @@ type decoding struct {
 // decodings lists what decode understands.
 var decodings = []decoding{
 	{"epc", "EPCs in hex, one a line", func(*flag.FlagSet) stream { return epc.Decode }},
-	{"gnss", "what a receiver sends", decodeGNSS},
+	{"gnss", "what a receiver or gpsd sends", decodeGNSS},
 	{"jt808", "what JT/T 808 terminals send", decodeJT808},
 	{"llrp", "LLRP messages, of either side", func(*flag.FlagSet) stream {
 		return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
@@ -48,6 +49,7 @@ var decodings = []decoding{
 	}},
 	{"lockerbus", "the bytes of a line of lock boards", decodeLockerbus},
 	{"modbus", "requests and replies of a Modbus line, in their order", decodeModbus},
+	{"mqttlocker", "what a locker published, as mosquitto_sub -v prints it", decodeMQTTLocker},
 	{"onewire", "w1_slave texts of 1-Wire probes, as cat or grep print them", func(*flag.FlagSet) stream {
 		return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
 			return onewire.Decode(r, onewire.Options{}, emit, reject)
@@ -62,9 +64,11 @@ var decodings = []decoding{
 }
 
 func decodeGNSS(f *flag.FlagSet) stream {
-	unchecked := f.Bool("unchecked", false, "take sentences that have no checksum")
+	var o gnss.Options
+	f.BoolVar(&o.AllowMissingChecksum, "unchecked", false, "take sentences that have no checksum")
+	choice(f, &o.Protocol, "protocol", "who speaks: a receiver in NMEA 0183 and UBX, or gpsd", gnss.Receiver, gnss.GPSD)
 	return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
-		return gnss.Decode(r, gnss.Options{AllowMissingChecksum: *unchecked}, emit, reject)
+		return gnss.Decode(r, o, emit, reject)
 	}
 }
 
@@ -109,6 +113,15 @@ func decodeUHF(f *flag.FlagSet) stream {
 	choice(f, &o.RSSI.Profile, "rssi", "what the byte of strength means", "auto", "signed", "minus_129", "none")
 	return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
 		return uhf.Decode(r, o, emit, reject)
+	}
+}
+
+func decodeMQTTLocker(f *flag.FlagSet) stream {
+	var o mqttlocker.Options
+	choice(f, &o.Shape, "shape", "how it names topics and fields", mqttlocker.OpenLocker, mqttlocker.LKAAS)
+	number(f, &o.Cells, "cells", "how many it has, all unless given", 1, 1024)
+	return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
+		return mqttlocker.Decode(r, o, emit, reject)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"yizhan/devices/llrp"
 	"yizhan/devices/lockerbus"
 	"yizhan/devices/modbus"
+	"yizhan/devices/mqttlocker"
 	"yizhan/devices/onewire"
 	"yizhan/devices/sht3x"
 	"yizhan/devices/uhf"
@@ -22,6 +23,7 @@ func kinds() []devices.Factory {
 		devices.Kind("llrp", llrp.New),
 		devices.Kind("lockerbus", lockerbus.New),
 		devices.Kind("modbus", modbus.New),
+		devices.Kind("mqttlocker", mqttlocker.New),
 		devices.Kind("onewire", onewire.New),
 		devices.Kind("sht3x", sht3x.New),
 		devices.Kind("uhf", uhf.New),

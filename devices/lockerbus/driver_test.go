@@ -245,6 +245,9 @@ func (x *bench) take() []string {
 	return all
 }
 
+// pass lets time pass in the bubble.
+func (x *bench) pass(d time.Duration) { time.Sleep(d) }
+
 func (x *bench) stop() {
 	x.cancel()
 	require.ErrorIs(x.t, <-x.done, context.Canceled)

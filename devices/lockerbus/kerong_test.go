@@ -158,7 +158,7 @@ func TestKerongOnTheBus(t *testing.T) {
 					require.Equal(t, "unknown jammed", x.outcome("2"))
 					require.InDelta(t, 3, time.Since(began).Seconds(), 0.8)
 					k.set(func() { k.open[3] = true })
-					time.Sleep(2 * time.Second)
+					x.pass(2 * time.Second)
 					told := fmt.Sprint(x.take())
 					for _, e := range []string{`"cell":1,"event":"opened"`, `"cell":2,"event":"jammed"`, `"cell":3,"event":"forced"`} {
 						require.Contains(t, told, e)
@@ -180,15 +180,15 @@ func TestKerongItems(t *testing.T) {
 			inBubble(t, kerongs(name), k, func(t *testing.T, x *bench) {
 				require.Equal(t, []string{holding(1, "closed", false), holding(2, "closed", false), holding(3, "closed", false)}, x.take())
 				require.Equal(t, "done opened", x.outcome("3"))
-				time.Sleep(2 * time.Second)
+				x.pass(2 * time.Second)
 				k.set(func() { k.item[3] = true })
-				time.Sleep(2 * time.Second)
+				x.pass(2 * time.Second)
 				k.set(func() { k.open[3] = false })
-				time.Sleep(2 * time.Second)
+				x.pass(2 * time.Second)
 				require.Equal(t, []string{holding(3, "opened", false), holding(3, "deposited", true)}, x.take())
 				require.Equal(t, "done opened", x.outcome("3"))
 				k.set(func() { k.open[3], k.item[3] = false, false })
-				time.Sleep(2 * time.Second)
+				x.pass(2 * time.Second)
 				require.Equal(t, []string{holding(3, "opened", true), holding(3, "emptied", false)}, x.take())
 			})
 		})
@@ -210,7 +210,7 @@ func TestAFlippedBitOfAKerong12(t *testing.T) {
 					}
 				}
 			})
-			time.Sleep(time.Second)
+			x.pass(time.Second)
 		}
 		require.Empty(t, x.take())
 		require.NotZero(t, x.driver.Counters()["disagreed"])
@@ -224,7 +224,7 @@ func TestKerongBoardsShareTheLine(t *testing.T) {
 	inBubble(t, c, k, func(t *testing.T, x *bench) {
 		require.Equal(t, []string{event(1, "closed"), event(2, "closed"), event(3, "closed"), event(4, "closed"), event(5, "opened"), event(6, "opened")}, x.take())
 		k.set(func() { k.gone = map[byte]bool{1: true} })
-		time.Sleep(10 * time.Second)
+		x.pass(10 * time.Second)
 		require.Equal(t, []string{`{"code":"board_lost","severity":"major","detail":"board 1"}`}, x.take())
 		require.Equal(t, "refused no_reply", x.outcome("3"))
 		require.Equal(t, "done opened", x.outcome("2"))

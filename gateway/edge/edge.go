@@ -70,11 +70,11 @@ func (e *Edge) open() (err error) {
 	if err != nil {
 		return err
 	}
-	if err := e.openBroker(); err != nil {
-		return err
-	}
 	e.keep = supervise.New(e.env.Jitter)
 	if err := e.openDrivers(); err != nil {
+		return err
+	}
+	if err := e.openBroker(); err != nil {
 		return err
 	}
 	e.uplink, err = uplink.New(uplink.Config{
@@ -99,7 +99,13 @@ func (e *Edge) open() (err error) {
 }
 
 func (e *Edge) openBroker() (err error) {
-	c := broker.EdgeConfig{Log: e.spool, Logger: e.log}
+	c := broker.EdgeConfig{Log: e.spool, Logger: e.log, Dialects: map[string]broker.Dialect{}}
+	for _, d := range e.drivers {
+		if l, ok := d.Driver.(devices.Lodger); ok {
+			at := l.Lodging()
+			c.Dialects[at.User] = broker.Dialect{Publish: at.Publish, Subscribe: at.Subscribe, Translate: l.Translate, Present: l.Present}
+		}
+	}
 	for _, u := range e.cfg.Broker.Users {
 		role := broker.Device
 		if u.Role == config.RoleTechnician {
@@ -129,7 +135,7 @@ func (e *Edge) openDrivers() error {
 			if f.Kind != d.Kind {
 				continue
 			}
-			made, err := f.New(d.Settings, devices.Env{Name: d.ID, Log: log, Open: e.env.Open, Listen: e.listen})
+			made, err := f.New(d.Settings, devices.Env{Name: d.ID, Log: log, Open: e.env.Open, Listen: e.listen, LAN: lan{e}})
 			if err != nil {
 				return fmt.Errorf("device %s: %w", d.ID, err)
 			}
@@ -230,6 +236,17 @@ func (e *Edge) emitter(id string) devices.Emit {
 		return e.broker.Accept(ctx, rs...)
 	}
 }
+
+// lan is the broker as drivers know it before it is there.
+type lan struct{ edge *Edge }
+
+// Publish sends to a user of the broker.
+func (l lan) Publish(user, topic string, payload []byte, expires time.Duration) error {
+	return l.edge.broker.Publish(user, topic, payload, expires)
+}
+
+// HangUp ends a user's connection.
+func (l lan) HangUp(user string) { l.edge.broker.HangUp(user) }
 
 // listen is what drivers listen with.
 func (e *Edge) listen(_ context.Context, network, addr string) (net.Listener, error) {

@@ -173,7 +173,10 @@ func (d *Device) read(kinds []devices.Factory) error {
 		}
 		return errors.Join(append(errs, d.node.Locate(strict.Field("kind", "%s; the kinds are %s", text, strings.Join(names, ", "))))...)
 	}
-	_, err = kinds[i].New(d.Settings, devices.Env{Name: d.ID, Log: slog.New(slog.DiscardHandler)})
+	driver, err := kinds[i].New(d.Settings, devices.Env{Name: d.ID, Log: slog.New(slog.DiscardHandler)})
+	if l, ok := driver.(devices.Lodger); ok && err == nil {
+		d.user = l.Lodging().User
+	}
 	return errors.Join(append(errs, d.node.Locate(err))...)
 }
 
@@ -193,6 +196,27 @@ func (c *Config) sameIDs() error {
 				errs = append(errs, d.node.Locate(strict.Field("id", "%q is a device that logs in to the broker too", d.ID)))
 			}
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// lodgings finds devices that log in as nobody, or as another device.
+func (c *Config) lodgings() error {
+	var errs []error
+	first := map[string]int{}
+	for i := range c.Devices {
+		d := &c.Devices[i]
+		if d.user == "" {
+			continue
+		}
+		if !slices.ContainsFunc(c.Broker.Users, func(u User) bool { return u.Name == d.user && u.Role == RoleDevice }) {
+			errs = append(errs, d.node.Locate(strict.Field("user", "broker.users has no device %q", d.user)))
+		}
+		if line, twice := first[d.user]; twice {
+			errs = append(errs, d.node.Locate(strict.Field("user", "%q is the user of the device of line %d too", d.user, line)))
+			continue
+		}
+		first[d.user] = d.node.Line()
 	}
 	return errors.Join(errs...)
 }

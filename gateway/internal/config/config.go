@@ -120,6 +120,7 @@ type Device struct {
 	ID   string
 	Kind string
 	node strict.Node
+	user string // of the broker, as which the device logs in; empty: none
 }
 
 // UnmarshalYAML keeps the driver's keys for later.
@@ -157,7 +158,7 @@ func Parse(file string, src []byte, kinds []devices.Factory) (Config, error) {
 	for i := range c.Devices {
 		errs = append(errs, c.Devices[i].read(kinds))
 	}
-	errs = append(errs, c.sameIDs())
+	errs = append(errs, c.sameIDs(), c.lodgings())
 	c.resolve(filepath.Dir(file))
 	errs = append(errs, c.hashes(file, src))
 	if err := strict.Join(errs...); err != nil {
