@@ -35,6 +35,8 @@ import (
 	"yizhan/broker/topic"
 	"yizhan/devices"
 	"yizhan/devices/gnss"
+	"yizhan/devices/jt808"
+	"yizhan/devices/mqttlocker"
 	"yizhan/devices/port/porttest"
 	"yizhan/devices/telemetry"
 	"yizhan/gateway/edge"
@@ -63,7 +65,9 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func kinds() []devices.Factory { return []devices.Factory{devices.Kind("gnss", gnss.New)} }
+func kinds() []devices.Factory {
+	return []devices.Factory{devices.Kind("gnss", gnss.New), devices.Kind("jt808", jt808.New), devices.Kind("mqttlocker", mqttlocker.New)}
+}
 
 // authority signs certificates for one test.
 type authority struct {
