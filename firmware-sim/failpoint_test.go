@@ -45,10 +45,12 @@ var (
 	gatewayDeaths = []string{
 		"append 1", "fsync 5", "puback 3", "ack 4", "synced 1", "told 8", "unlink 1", "written 30", "cursor 2",
 		"append 333", "fsync 1", "puback 40", "ack 1", "synced 50", "told 1", "unlinked 1", "renamed 1",
-		"append 50", "fsync 60", "puback 1", "ack 9", "synced 4", "told 60", "unlink 3", "written 1", "unlinked 2",
-		"fsync 2", "cursor 1", "renamed 3",
+		"append 50", "fsync 20", "fsync 60", "puback 1", "ack 9", "synced 4", "told 60", "unlink 3", "written 1", "unlinked 2",
+		"fsync 2", "cursor 1", "fsync 9", "renamed 3",
 	}
-	cloudDeaths = []string{"commit 1", "committed 5", "acked 1", "commit 6", "committed 1", "acked 5", "commit 3", "committed 9", "acked 2"}
+	cloudDeaths = []string{
+		"commit 1", "committed 5", "acked 1", "commit 6", "committed 1", "commit 2", "acked 5", "commit 3", "committed 9", "acked 2", "commit 4",
+	}
 )
 
 // failing builds the programs with failpoints and returns their folder. Each start of one takes the next line
@@ -112,7 +114,8 @@ func insert(text string, p failpoint) (string, error) {
 	return strings.Join(slices.Insert(lines, at, fmt.Sprintf("failpoint(%q, func() { %s })", p.name, p.lose)), "\n"), nil
 }
 
-// failpointCode ends the process at the failpoint and the hit that the environment names.
+// failpointCode ends the process at the failpoint and the hit that the environment names. Who came there goes no further;
+// all others run on for a moment, as they do while a card or a store is slow: what is said too early gets out.
 const failpointCode = `
 
 import (
@@ -121,6 +124,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 var failpointHits atomic.Int64
@@ -131,6 +135,7 @@ func failpoint(name string, lose func()) {
 		return
 	}
 	os.Stderr.WriteString("failpoint " + name + " " + n + "\n")
+	<-time.After(50 * time.Millisecond)
 	lose()
 	syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}
