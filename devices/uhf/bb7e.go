@@ -33,7 +33,7 @@ const (
 	bbChina900 = 0x01
 
 	bbMaxParams = 1024
-	bbRounds    = 2000 // of one multi-poll: at 20 ms a round it outlives the driver's next look
+	bbRounds    = 10000 // of one multi-poll: at 5 ms a round it outlives the driver's next look
 )
 
 func bbFrame(cmd byte, params ...byte) request {

@@ -17,7 +17,7 @@ import (
 type Config struct {
 	Port        string            `yaml:"port"`         // serial:/dev/... or tcp:host:port
 	Family      string            `yaml:"family"`       // auto (default), bb7e, a0, lenadr, swct
-	Bauds       []int             `yaml:"bauds"`        // tried in this order, default 115200, 57600, 38400, 9600
+	Bauds       []int             `yaml:"bauds"`        // tried in this order; default 115200, 57600, 38400, 9600, for lenadr 57600 first
 	Address     *int              `yaml:"address"`      // of the module, 0 to 254; default: whichever answers
 	Antennas    []passage.Antenna `yaml:"antennas"`     // default: as the module is set, each a field of its own
 	PowerDBm    *float64          `yaml:"power_dbm"`    // default: as the module is set
@@ -38,6 +38,9 @@ func (c Config) withDefaults() Config {
 	}
 	if len(c.Bauds) == 0 {
 		c.Bauds = []int{115200, 57600, 38400, 9600}
+		if f, ok := familyOf(c.Family); ok && f.baud() == 57600 {
+			c.Bauds[0], c.Bauds[1] = c.Bauds[1], c.Bauds[0]
+		}
 	}
 	if c.Interval == 0 {
 		c.Interval = 50 * time.Millisecond

@@ -29,7 +29,7 @@
 // It asks "get info" in each family at each speed, beginning where a module answered last, sets the
 // region to China 920 to 925 MHz, the power if given, and reads both back: a setting that is right
 // already is not written, since it goes into flash. Then it lets the module take inventory: bb7e polls by
-// itself, 2,000 rounds at a time, begun anew before they end; the others are asked for one round after
+// itself, 10,000 rounds at a time (a minute or more), begun anew before they end; the others are asked for one round after
 // another, on each antenna in turn. Every 30 s, and whenever an answer stays out, the settings are looked
 // at: bb7e is stopped and drained before that, since it obeys nothing while it polls. A module whose
 // settings are gone restarted by itself (most often its supply breaks down when the transmitter starts:

@@ -450,6 +450,19 @@ func TestAModuleThatMakesUpCRCs(t *testing.T) {
 	})
 }
 
+// Firmware of readers with several ports wants Q and session in the question.
+func TestAnInventoryInTheLongerForm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &module{fam: lenadr{}, wantsQ: true, field: func(int) []int { return []int{1} }}
+		g := newGate(t, Config{}, m)
+		g.start()
+		idle(time.Minute)
+		g.stop()
+		require.Equal(t, []string{"arrive 0 01"}, g.told())
+		require.EqualValues(t, 1, g.d.Counters()["refusals"])
+	})
+}
+
 func TestBlindSettings(t *testing.T) {
 	for name, m := range map[string]*module{
 		"refused":    {fam: swct{}, refuse: map[byte]byte{swGetParam: 0}},
@@ -517,11 +530,17 @@ func TestAddresses(t *testing.T) {
 		"serial:/dev/ttyS1?parity=E&baud=19200": {"serial:/dev/ttyS1?baud=19200&parity=E", "serial:/dev/ttyS1?baud=115200&parity=E", "serial:/dev/ttyS1?baud=9600&parity=E"},
 		"tcp:192.168.1.60:4001":                 {"tcp:192.168.1.60:4001"},
 	} {
-		got := Config{Port: p, Bauds: []int{115200, 9600}}.addresses()
+		got := Config{Port: p, Bauds: []int{115200, 9600}}.withDefaults().addresses()
 		require.Equal(t, want, got)
 		for _, a := range got {
 			require.NoError(t, port.Check(a))
 		}
+	}
+}
+
+func TestTheUsualSpeedIsTriedFirst(t *testing.T) {
+	for _, f := range families() {
+		require.Equal(t, f.baud(), Config{Family: f.word()}.withDefaults().Bauds[0])
 	}
 }
 

@@ -70,6 +70,7 @@ type turn struct {
 	antenna int     // 0: as the module is set
 	pick    request // selects the antenna; no frame: needless
 	round   request
+	instead request // where round may be refused for its form
 }
 
 // A family is one protocol. It keeps no state: all of it is functions over bytes.

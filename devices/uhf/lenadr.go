@@ -227,10 +227,11 @@ func (lenadr) settings(address byte, c Config) []setting {
 	return all
 }
 
-// turns ask in the short form unless antennas are named: single-port firmware knows no other.
+// turns ask in the shortest form unless antennas are named: single-port firmware knows no other, and
+// that of several ports wants at least Q and session.
 func (lenadr) turns(address byte, c Config) []turn {
 	if len(c.Antennas) == 0 || len(c.Antennas) == 1 && c.Antennas[0].Port == 1 {
-		t := turn{round: laFrame(address, laInventory)}
+		t := turn{round: laFrame(address, laInventory), instead: laFrame(address, laInventory, laQ, laSession)}
 		if len(c.Antennas) == 1 {
 			t.antenna = 1
 		}

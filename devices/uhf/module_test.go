@@ -17,6 +17,7 @@ import (
 type module struct {
 	fam     family
 	quietly bool                    // bb7e: says nothing when no tag is there
+	wantsQ  bool                    // lenadr: refuses an inventory without Q and session
 	mute    func(cmd byte) bool     // commands it doesn't answer
 	refuse  map[byte]byte           // code by command
 	missing map[int]bool            // ports without an antenna
@@ -280,6 +281,9 @@ func (m *module) obeyLA(cmd byte, data []byte) [][]byte {
 
 func (m *module) roundLA(data []byte) (out [][]byte) {
 	antenna := 1
+	if m.wantsQ && len(data) < 2 {
+		return [][]byte{laFrame(0, laInventory, 0xFF).frame}
+	}
 	if len(data) == 5 {
 		antenna = int(data[3]&0x0F) + 1
 	}

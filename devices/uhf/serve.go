@@ -127,7 +127,11 @@ func (s *session) turn(ctx context.Context, t turn) error {
 	}
 	s.round = true
 	defer func() { s.round = false }()
-	if err := s.send(t.round.frame); err != nil {
+	ask, refusedBefore := t.round, s.refusedRounds
+	if s.instead && t.instead.frame != nil {
+		ask = t.instead
+	}
+	if err := s.send(ask.frame); err != nil {
 		return err
 	}
 	for s.round {
@@ -137,6 +141,9 @@ func (s *session) turn(ctx context.Context, t turn) error {
 		if time.Since(s.heard) > roundTimeout && time.Since(began) > roundTimeout {
 			return errNoAnswer
 		}
+	}
+	if s.refusedRounds > refusedBefore {
+		s.instead = !s.instead
 	}
 	return s.rest(ctx, began)
 }

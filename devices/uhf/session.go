@@ -51,7 +51,8 @@ type session struct {
 	round   bool // a round runs: its end is waited for
 	antenna int  // of the round
 
-	refusedRounds int // in a row
+	refusedRounds int  // in a row
+	instead       bool // the other form of the round
 	fail          error
 
 	polling bool      // the module polls by itself
