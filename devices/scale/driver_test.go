@@ -145,11 +145,15 @@ func TestWrongBaud(t *testing.T) {
 		bodies, d, err := runs(t, dock(), time.Hour, func(ctx context.Context, conn devicestest.Conn) {
 			tick := time.NewTicker(100 * time.Millisecond)
 			defer tick.Stop()
-			for ctx.Err() == nil {
+			for {
 				if _, err := conn.Write([]byte{0x98, 0x00, 0xE6, 0x66, 0x80, 0x78}); err != nil {
 					return
 				}
-				<-tick.C
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
 			}
 		})
 		require.ErrorIs(t, err, errSilent)
