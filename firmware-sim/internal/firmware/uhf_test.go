@@ -188,6 +188,41 @@ func repeated(word string, n int) (out []string) {
 	return out
 }
 
+// Nobody told the driver of the ports.
+func TestAModuleOfManyPortsMeetsItsDriver(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, "lenadr", 4, uhf.Config{Family: "lenadr"})
+	p.m.Enter(parcelTag, 1, -50)
+	p.said(t, "arrive")
+}
+
+// Whatever bytes come, a module finds the command behind them, and takes them off.
+func FuzzModule(f *testing.F) {
+	for _, s := range []string{
+		"\xBB\x00\x27\x00\x03\x22\x27\x10\x83\x7E", "\xA0\x04\x01\x89\x01\xD1", "\x04\xFF\x01\x1B\xB4",
+		"\x53\x57\x00\x05\xFF\x24\x05\x07\x22",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		for _, family := range []string{"bb7e", "a0", "lenadr", "swct"} {
+			m, err := NewModule(nil, family, 4)
+			require.NoError(t, err)
+			m.Enter(parcelTag, 1, -50)
+			for b := in; len(b) > 0; {
+				used, cmd, data, ok := m.wire.frame(b)
+				if used == 0 {
+					break
+				}
+				if ok {
+					m.wire.answer(m, cmd, data)
+				}
+				b = b[used:]
+			}
+		}
+	})
+}
+
 // The supply of a polling module breaks down: it is set up again, and the parcel never left.
 func TestABrownOutMeetsTheDriver(t *testing.T) {
 	t.Parallel()

@@ -249,7 +249,10 @@ func (reader18) answer(m *Module, cmd byte, data []byte) [][]byte {
 // round tells at most four tags a frame; a reader with one port leaves antenna and strength out.
 func (reader18) round(m *Module, data []byte) (out [][]byte) {
 	port := 1
-	if len(data) == 5 {
+	switch {
+	case m.Ports > 1 && len(data) < 2: // the firmware of several ports wants Q and session
+		return [][]byte{reader18Frame(0x01, 0xFF)}
+	case len(data) == 5:
 		port = int(data[3]&0x7F) + 1
 	}
 	if port > m.Ports || m.unseated[port] {
