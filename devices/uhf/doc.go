@@ -63,8 +63,9 @@
 //
 // # Counters
 //
-// frames_ok and frame_bytes, bad_checksum, resync and garbage_bytes (runs of garbage, their size), tag_reads,
-// bad_report (senseless contents), bad_tag_crc, empty_epc, rounds and empty_rounds, unexpected (answers nobody
-// waited for), heartbeats, refusals, timeouts, probes, connects, resets (settings were gone), restarts (of a
-// poll that fell silent), unverified (settings that can't be read back); and those of devices/passage.
+// frames_ok and frame_bytes, bad_checksum (where a frame was due), resync and garbage_bytes (runs of garbage,
+// their size), tag_reads, bad_report (senseless contents), bad_tag_crc, empty_epc, rounds and empty_rounds,
+// unexpected (answers nobody waited for), heartbeats, refusals, timeouts, probes, connects, resets (settings
+// were gone), restarts (of a poll that fell silent), unverified (settings that can't be read back); and those
+// of devices/passage.
 package uhf

@@ -64,7 +64,7 @@ func (f *frames) next(last bool) (frame []byte, ok bool) {
 			return b[:size], true
 		case v == short && !last && len(b) < maxFrame:
 			return nil, false
-		case v == badSum:
+		case v == badSum && f.junkSize == 0: // in the midst of garbage it would say nothing
 			f.counts.add(badChecksum, 1)
 			if f.reject != nil {
 				f.reject(f.offset, b[:min(size, junkKept)], "bad_checksum")
