@@ -22,6 +22,8 @@ import (
 	"yizhan/devices/modbus"
 	"yizhan/devices/mqttlocker"
 	"yizhan/devices/onewire"
+	"yizhan/devices/scale"
+	"yizhan/devices/scanner"
 	"yizhan/devices/sht3x"
 	"yizhan/devices/telemetry"
 	"yizhan/devices/uhf"
@@ -58,6 +60,12 @@ var decodings = []decoding{
 	{"sht3x", "measurements of an SHT3x, six bytes each", func(*flag.FlagSet) stream {
 		return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
 			return sht3x.Decode(r, sht3x.Options{}, emit, reject)
+		}
+	}},
+	{"scale", "what a weighing indicator sends", decodeScale},
+	{"scanner", "what a barcode scanner sends", func(*flag.FlagSet) stream {
+		return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
+			return scanner.Decode(r, scanner.Options{}, emit, reject)
 		}
 	}},
 	{"uhf", "the bytes of a serial UHF module's line, of either side", decodeUHF},
@@ -122,6 +130,15 @@ func decodeMQTTLocker(f *flag.FlagSet) stream {
 	number(f, &o.Cells, "cells", "how many it has, all unless given", 1, 1024)
 	return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
 		return mqttlocker.Decode(r, o, emit, reject)
+	}
+}
+
+func decodeScale(f *flag.FlagSet) stream {
+	var o scale.Options
+	choice(f, &o.Format, "format", "how it writes weights", scale.Formats()...)
+	choice(f, &o.Unit, "unit", "of weights without one", scale.Units()...)
+	return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
+		return scale.Decode(r, o, emit, reject)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"yizhan/devices/modbus"
 	"yizhan/devices/mqttlocker"
 	"yizhan/devices/onewire"
+	"yizhan/devices/scale"
+	"yizhan/devices/scanner"
 	"yizhan/devices/sht3x"
 	"yizhan/devices/uhf"
 )
@@ -25,6 +27,8 @@ func kinds() []devices.Factory {
 		devices.Kind("modbus", modbus.New),
 		devices.Kind("mqttlocker", mqttlocker.New),
 		devices.Kind("onewire", onewire.New),
+		devices.Kind("scale", scale.New),
+		devices.Kind("scanner", scanner.New),
 		devices.Kind("sht3x", sht3x.New),
 		devices.Kind("uhf", uhf.New),
 	}
