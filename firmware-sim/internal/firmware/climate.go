@@ -54,26 +54,32 @@ func (c *Climate) answer(f []byte, now time.Time) []byte {
 	if len(f) < 4 || len(f) > maxRTU || f[0] != c.Address || crc16(f[:len(f)-2]) != binary.LittleEndian.Uint16(f[len(f)-2:]) {
 		return nil
 	}
+	return withCRC(c.reply(f[:len(f)-2], now))
+}
+
+// reply answers a request without its check: address, function code, data.
+func (c *Climate) reply(f []byte, now time.Time) []byte {
+	refuse := func(why byte) []byte { return []byte{f[0], f[1] | 0x80, why} }
 	fc := f[1]
 	if fc != 3 && fc != 4 {
-		return withCRC([]byte{f[0], fc | 0x80, illegalFunction})
+		return refuse(illegalFunction)
 	}
-	if len(f) != 8 {
-		return withCRC([]byte{f[0], fc | 0x80, illegalValue})
+	if len(f) != 6 {
+		return refuse(illegalValue)
 	}
 	start, count := binary.BigEndian.Uint16(f[2:]), binary.BigEndian.Uint16(f[4:])
 	if count == 0 || count > 125 {
-		return withCRC([]byte{f[0], fc | 0x80, illegalValue})
+		return refuse(illegalValue)
 	}
 	out := []byte{f[0], fc, byte(2 * count)}
 	for i := range count {
 		v, ok := c.register(fc, start+i, now)
 		if !ok {
-			return withCRC([]byte{f[0], fc | 0x80, illegalAddress})
+			return refuse(illegalAddress)
 		}
 		out = binary.BigEndian.AppendUint16(out, v)
 	}
-	return withCRC(out)
+	return out
 }
 
 // register is the unit's map: measurements (input, and holding on this clone), then settings.

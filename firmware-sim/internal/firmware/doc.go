@@ -3,9 +3,12 @@
 // misreading of the standard shows as a story that fails.
 //
 //	GPS       NMEA 0183 at 1 Hz: RMC, VTG, GGA, GSA with talker GN, on a Line
+//	UBlox     u-blox M8 and M10: UBX beside NMEA, rates and messages set by CFG-MSG or CFG-VALSET
+//	          (UBX-13003221, UBX-21035062), on a Line
 //	Reader    LLRP 1.0.1 reader, TCP server for one client (EPCglobal LLRP 1.0.1, sections 16 and 18)
 //	Cabinet   RS-485 lock boards of the family "8A/80 XOR", 300 ms relay pulse, on a Line
-//	Climate   XY-MD02 temperature and humidity unit, Modbus RTU function codes 3 and 4, on a Line
+//	Climate   XY-MD02 temperature and humidity unit, Modbus function codes 3 and 4, RTU on a Line
+//	          or TCP on a socket
 //	Module    serial UHF RFID modules of four families (BB..7E, A0, UHFReader18/288, SW/CT), on a Line
 //	          whose speed must be right
 //	Terminal  a vehicle terminal of JT/T 808-2011, 2013 or 2019, TCP client, with a blind-zone store
