@@ -32,7 +32,7 @@ type kernel struct {
 	taken []*gpioioctl.GPIOLine
 }
 
-// openKernel finds the chips: all, or the one with a label or name.
+// openKernel finds the chips: all, or the one with a label or name. periph looks once a process.
 func openKernel(chip string) (board, error) {
 	if _, err := driverreg.Init(); err != nil {
 		return nil, fmt.Errorf("look for GPIO chips: %w", err)
@@ -67,7 +67,10 @@ func find(c *gpioioctl.GPIOChip, line string) *gpioioctl.GPIOLine {
 		}
 		return c.ByNumber(n)
 	}
-	return c.ByName(line)
+	if l := c.ByName(line); l != nil {
+		return l
+	}
+	return c.ByName(c.Name() + "-" + line) // as periph calls it where the name is taken
 }
 
 // Close gives the lines back.

@@ -39,7 +39,8 @@
 //   - A line with more than 200 edges a second, or without rest for a second (a torn cable, a fault of
 //     the kernel's), is polled every 50 ms for a minute instead: it costs a known share of the
 //     processor and stops no other contact.
-//   - periph looks for hardware only when a contact is configured, and for GPIO chips alone.
+//   - periph looks for hardware only when a contact is configured, and only by way of the kernel's
+//     interfaces: no board's registers are mapped.
 //
 // # It does not
 //
