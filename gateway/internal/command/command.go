@@ -163,7 +163,10 @@ func (c *Commands) handle(ctx context.Context, cmd frame.Command) {
 		return
 	}
 	if cmd.Action == "restart" {
-		c.cfg.Restart(cmd.Device)
+		if !c.cfg.Restart(cmd.Device) { // one of many devices behind a driver
+			c.finish(ctx, e, telemetry.Refused, "not_restartable")
+			return
+		}
 		c.finish(ctx, e, telemetry.Done, "restarted")
 		return
 	}

@@ -84,10 +84,10 @@ func (b *bench) Command(_ context.Context, c telemetry.CommandTo) telemetry.Resu
 func (b *bench) open() *Commands {
 	return New(Config{
 		Disk: b.disk, Clock: b, Log: slog.New(slog.DiscardHandler), Ping: func() { b.pings++ },
-		Restart: func(string) bool { b.restart++; return true },
+		Restart: func(id string) bool { b.restart++; return id != "van" },
 		Device: func(id string) (devices.Commander, bool) {
 			switch id {
-			case "board":
+			case "board", "van":
 				return b, true
 			case "gps":
 				return nil, true
@@ -196,7 +196,7 @@ func TestRefused(t *testing.T) {
 		return fmt.Sprintf(`{"id":%q,"device":%q,"action":%q,"boot":"01000000000000000000000000000000","mono_ns":%d,"lease_ms":1000}`, id, device, action, b.mono)
 	}
 	c := b.run(t, cmd("1", "nobody", "open_cell"), cmd("2", "gps", "open_cell"), cmd("3", "../x", "open_cell"), cmd("4", "board", ""),
-		cmd("5", "gps", "restart"), cmd("6", "gps", "ping"), `{"id":"7"`, `{"id":""}`, `{"id":"`+strings.Repeat("x", 61)+`"}`, `{"id":"a b"}`, `null`, `[]`)
+		cmd("5", "gps", "restart"), cmd("5b", "van", "restart"), cmd("6", "gps", "ping"), `{"id":"7"`, `{"id":""}`, `{"id":"`+strings.Repeat("x", 61)+`"}`, `{"id":"a b"}`, `null`, `[]`)
 	var got []string
 	for _, r := range b.results {
 		require.NoError(t, r.Validate())
@@ -204,8 +204,8 @@ func TestRefused(t *testing.T) {
 		require.NoError(t, err)
 		got = append(got, strings.Join([]string{res.Command, r.Device, string(res.Outcome), res.Detail}, " "))
 	}
-	require.Equal(t, []string{"1 nobody refused unknown_device", "2 gps refused not_commandable", "3 gateway refused invalid", "4 board refused invalid", "5 gps done restarted"}, got)
-	require.Equal(t, 1, b.restart)
+	require.Equal(t, []string{"1 nobody refused unknown_device", "2 gps refused not_commandable", "3 gateway refused invalid", "4 board refused invalid", "5 gps done restarted", "5b van refused not_restartable"}, got)
+	require.Equal(t, 2, b.restart)
 	require.Equal(t, 1, b.pings)
 	require.Zero(t, b.pulses)
 	require.Equal(t, uint64(6), c.Counters()["invalid"])

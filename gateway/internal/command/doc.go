@@ -14,7 +14,7 @@
 // (somebody must look: interrupted, no_reply ...).
 //
 // The action ping runs nothing and needs no lease: the gateway says hello, which tells its boot and time. The action
-// restart is the gateway's own: it restarts the device's driver.
+// restart is the gateway's own: it restarts the device's driver. A device that shares its driver with others (devices.Hosting) is not_restartable.
 //
 // # Promises
 //
