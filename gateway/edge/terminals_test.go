@@ -168,7 +168,7 @@ func TestAThousandTerminalsAndALossOfPower(t *testing.T) {
 		fleet.Go(func() {
 			one := &terminal{addr: listen, n: n}
 			for i := range reports {
-				one.report(t.Context(), began.Add(time.Duration(i) * 10 * time.Second))
+				one.report(t.Context(), began.Add(time.Duration(i)*10*time.Second))
 				done.Add(1)
 			}
 			one.conn.Close()
