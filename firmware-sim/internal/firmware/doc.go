@@ -7,6 +7,8 @@
 //	          (UBX-13003221, UBX-21035062), on a Line
 //	Reader    LLRP 1.0.1 reader, TCP server for one client (EPCglobal LLRP 1.0.1, sections 16 and 18)
 //	Cabinet   RS-485 lock boards of the family "8A/80 XOR", 300 ms relay pulse, on a Line
+//	Kerong    RS-485 lock boards KERONG KR-CU12, 16, 24 and 48, several on a Line
+//	Locker    a parcel locker that speaks MQTT 3.1.1 itself, on the topics of the Open-Locker contract
 //	Climate   XY-MD02 temperature and humidity unit, Modbus function codes 3 and 4, RTU on a Line
 //	          or TCP on a socket
 //	Module    serial UHF RFID modules of four families (BB..7E, A0, UHFReader18/288, SW/CT), on a Line

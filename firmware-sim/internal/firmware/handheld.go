@@ -34,6 +34,12 @@ type Handheld struct {
 	safe    uint64        // PUBACKs counted
 	more    chan struct{} // a message was added, buffered
 	onSafe  func(n string)
+
+	// What a device has that hears, too. Set before Run.
+	hears string                             // the topic it subscribes to
+	heard func(topic string, payload []byte) // what comes on it, in the reader
+	up    func()                             // it has logged in
+	will  [2]string                          // topic and payload that the broker is asked to tell when the connection is lost
 }
 
 type message struct {
@@ -71,12 +77,17 @@ func (h *Handheld) Queue(kind string, at time.Time, body any) (<-chan struct{}, 
 	if m.body, err = json.Marshal(r); err != nil {
 		return nil, fmt.Errorf("handheld: %w", err)
 	}
+	h.enqueue(m)
+	return m.done, nil
+}
+
+// enqueue is called with mu held.
+func (h *Handheld) enqueue(m *message) {
 	h.waiting = append(h.waiting, m)
 	select {
 	case h.wake() <- struct{}{}:
 	default:
 	}
-	return m.done, nil
 }
 
 // wake is called with mu held.
@@ -145,6 +156,7 @@ const (
 	mqttPublish1 = 0x32 // QoS 1
 	mqttDup      = 0x08
 	mqttPuback   = 0x40
+	mqttSubscr   = 0x82
 	mqttPing     = 0xC0
 )
 
@@ -163,8 +175,15 @@ func (h *Handheld) connected(ctx context.Context, more <-chan struct{}) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	var v []byte
-	v = append(mqttString(v, "MQTT"), 4, 0xC2, 0, keepaliveS) // user name, password, clean session
-	v = mqttString(mqttString(mqttString(v, h.Device), h.Device), h.Password)
+	flags := byte(0xC2) // user name, password, clean session
+	if h.will[0] != "" {
+		flags |= 0x0C // a will at QoS 1
+	}
+	v = mqttString(append(mqttString(v, "MQTT"), 4, flags, 0, keepaliveS), h.Device)
+	if h.will[0] != "" {
+		v = mqttString(mqttString(v, h.will[0]), h.will[1])
+	}
+	v = mqttString(mqttString(v, h.Device), h.Password)
 	if err := write(conn, mqttPacket(mqttConnect, v)); err != nil {
 		return err
 	}
@@ -178,6 +197,14 @@ func (h *Handheld) connected(ctx context.Context, more <-chan struct{}) error {
 		return fmt.Errorf("handheld: connection refused: % x", body)
 	}
 	h.forget()
+	if h.hears != "" {
+		if err := write(conn, mqttPacket(mqttSubscr, append(mqttString([]byte{0xFF, 0xFF}, h.hears), 1))); err != nil {
+			return err
+		}
+	}
+	if h.up != nil {
+		h.up()
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	room := make(chan struct{}, 1)
 	g.Go(func() error { defer conn.Close(); return h.acknowledged(conn, in, room) })
@@ -254,6 +281,11 @@ func (h *Handheld) acknowledged(conn net.Conn, in *bufio.Reader, room chan<- str
 		if err != nil {
 			return err
 		}
+		if first&0xF0 == mqttPublish1&0xF0 && h.heard != nil {
+			if err := h.hear(conn, first, body); err != nil {
+				return err
+			}
+		}
 		if first != mqttPuback || len(body) != 2 {
 			continue
 		}
@@ -263,6 +295,25 @@ func (h *Handheld) acknowledged(conn net.Conn, in *bufio.Reader, room chan<- str
 		default:
 		}
 	}
+}
+
+// hear takes a publish of the broker.
+func (h *Handheld) hear(conn net.Conn, first byte, body []byte) error {
+	if len(body) < 2 || len(body) < 2+int(binary.BigEndian.Uint16(body)) {
+		return errors.New("handheld: publish is cut")
+	}
+	topic, rest := string(body[2:2+binary.BigEndian.Uint16(body)]), body[2+binary.BigEndian.Uint16(body):]
+	if first&0x06 != 0 { // QoS 1: with a packet id
+		if len(rest) < 2 {
+			return errors.New("handheld: publish is cut")
+		}
+		if err := write(conn, []byte{mqttPuback, 2, rest[0], rest[1]}); err != nil {
+			return err
+		}
+		rest = rest[2:]
+	}
+	h.heard(topic, rest)
+	return nil
 }
 
 func (h *Handheld) settle(id uint16) {
