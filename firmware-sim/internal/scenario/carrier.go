@@ -13,9 +13,12 @@ const perRound = 5
 
 // carrier announces parcels and brings them to the warehouse by truck, for ever. First it
 // announces what is aboard of the vans that are out already.
-func (s *Story) carrier(ctx context.Context, out []*van) error {
+func (s *Story) carrier(ctx context.Context) error {
 	rng := s.rand(1)
-	for _, v := range out {
+	for _, v := range s.fleet {
+		if !v.out {
+			continue
+		}
 		if err := v.preload(ctx, rng); err != nil {
 			return err
 		}

@@ -151,28 +151,68 @@ func (p *people) Scan(_ context.Context, _, text string) error {
 
 // play runs a day of the whole county for a while of fake time.
 func play(t *testing.T, seed uint64, d time.Duration) (who *people, dockA, dockB *field, w *World) {
-	c := load(t)
-	w, err := OpenWorld(filepath.Join(t.TempDir(), "world.json"))
-	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
-		who, dockA, dockB = &people{goes: map[string]string{}}, &field{}, &field{}
-		cfg := Config{
-			County: c, World: w, Front: who, Seed: seed, Speed: 10, Logger: slog.New(slog.DiscardHandler),
-			DockA: dockA, DockB: dockB, Vans: map[string]Reader{}, Racks: map[string]Rack{},
-		}
-		for _, v := range c.Vehicles {
-			cfg.Vans[v.ID] = &field{}
-		}
-		for _, l := range c.Lockers {
-			cfg.Racks[l.ID] = Rack{Cabinet: &doors{item: map[int]bool{}}, Scanner: who, Board: l.ID + "-1/board"}
-		}
-		s, err := NewStory(cfg)
-		require.NoError(t, err)
+		var s *Story
+		s, who, dockA, dockB = stage(t, seed)
+		w = s.World
 		ctx, cancel := context.WithTimeout(t.Context(), d)
 		defer cancel()
 		require.NoError(t, s.Run(ctx))
 	})
 	return who, dockA, dockB, w
+}
+
+// stage sets the scene of the whole county.
+func stage(t *testing.T, seed uint64) (s *Story, who *people, dockA, dockB *field) {
+	c := load(t)
+	w, err := OpenWorld(filepath.Join(t.TempDir(), "world.json"))
+	require.NoError(t, err)
+	who, dockA, dockB = &people{goes: map[string]string{}}, &field{}, &field{}
+	cfg := Config{
+		County: c, World: w, Front: who, Seed: seed, Speed: 10, Logger: slog.New(slog.DiscardHandler),
+		DockA: dockA, DockB: dockB, Vans: map[string]Reader{}, Racks: map[string]Rack{},
+	}
+	for _, v := range c.Vehicles {
+		cfg.Vans[v.ID] = &field{}
+	}
+	for _, l := range c.Lockers {
+		cfg.Racks[l.ID] = Rack{Cabinet: &doors{item: map[int]bool{}}, Scanner: who, Board: l.ID + "-1/board"}
+	}
+	s, err = NewStory(cfg)
+	require.NoError(t, err)
+	return s, who, dockA, dockB
+}
+
+// A van's receiver sends from the moment it is switched on, which is before the story runs.
+func TestVansStartWhereTheyAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, _, _ := stage(t, 7)
+		ctx, cancel := context.WithCancel(t.Context())
+		running := make(chan error, 1)
+		last := map[string]Place{}
+		away := 0
+		for second := range 60 {
+			if second == 10 {
+				go func() { running <- s.Run(ctx) }()
+			}
+			for _, v := range s.County.Vehicles {
+				at := s.Where(v.ID, time.Now())
+				was, known := last[v.ID]
+				last[v.ID] = at
+				switch far := metres(node{lat: was.Lat, lon: was.Lon}, node{lat: at.Lat, lon: at.Lon}); {
+				case known:
+					require.LessOrEqual(t, far, max(was.SpeedMPS, at.SpeedMPS)+25, "%s in second %d", v.ID, second)
+				case metres(node{lat: at.Lat, lon: at.Lon}, s.fleet[0].drive.route.points[0]) > 1000:
+					require.Zero(t, at.SpeedMPS)
+					away++
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, 3, away, "every other van is out")
+		cancel()
+		require.NoError(t, <-running)
+	})
 }
 
 func TestADayInTheCounty(t *testing.T) {

@@ -106,7 +106,7 @@ func NewStory(c Config) (*Story, error) {
 	if err := s.assign(); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return s, s.onTheRoad()
 }
 
 func (s *Story) rand(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(s.Seed, stream)) }
@@ -153,8 +153,7 @@ func (s *Story) assign() error {
 // Run plays the story until ctx ends.
 func (s *Story) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	out := s.onTheRoad()
-	g.Go(func() error { return s.carrier(ctx, out) })
+	g.Go(func() error { return s.carrier(ctx) })
 	for _, v := range s.fleet {
 		g.Go(func() error { return v.run(ctx) })
 	}
@@ -167,17 +166,18 @@ func (s *Story) Run(ctx context.Context) error {
 	return nil
 }
 
-// onTheRoad says which vans are out on their rounds when the day begins, and puts those that
-// hold parcels from the day before there too. Of four vans or more every other is out.
-func (s *Story) onTheRoad() []*van {
-	var out []*van
+// onTheRoad sends vans out on their rounds before the day begins: those that hold parcels from the day before, and
+// of four vans or more every other. They stand where they have come to until the story runs, for their devices
+// tell where they are from the start.
+func (s *Story) onTheRoad() error {
 	for i, v := range s.fleet {
 		if len(v.round) > 0 && (len(s.World.at(v.id)) > 0 || len(s.fleet) > 3 && i%2 == 1) {
-			v.out = true
-			out = append(out, v)
+			if err := v.headStart(); err != nil {
+				return err
+			}
 		}
 	}
-	return out
+	return nil
 }
 
 // rest lets story time pass, but at least some real time, for bodies and protocols can't be

@@ -20,7 +20,7 @@ type van struct {
 	drive drive
 }
 
-// drive is where a van is: on a route since a moment, or at its end.
+// drive is where a van is: on a route since a moment, or at its end. Since a zero moment it stands there.
 type drive struct {
 	route *route
 	since time.Time
@@ -47,6 +47,10 @@ func (v *van) where(now time.Time) Place {
 	v.mu.Lock()
 	d := v.drive
 	v.mu.Unlock()
+	if d.since.IsZero() {
+		p, heading, _ := d.route.where(d.skip)
+		return Place{Lat: p.lat, Lon: p.lon, AltitudeM: p.alt, HeadingDeg: heading}
+	}
 	at := d.skip + max(now.Sub(d.since).Seconds(), 0)*v.story.Speed
 	p, heading, speed := d.route.where(at)
 	return Place{p.lat, p.lon, p.alt, speed * v.story.Speed, heading}
@@ -84,10 +88,7 @@ func (v *van) run(ctx context.Context) error {
 			next := v.story.County.site(st.locker.Site)
 			skip := 0.0
 			if out {
-				var err error
-				if skip, err = v.headStart(at, next); err != nil {
-					return err
-				}
+				skip = v.drive.skip // nobody else moves it
 			}
 			if err := v.to(ctx, at, next, skip); err != nil {
 				return err
@@ -104,13 +105,15 @@ func (v *van) run(ctx context.Context) error {
 	}
 }
 
-// headStart is how far a van that is out when the story begins has come on its first drive.
-func (v *van) headStart(from, to *Site) (float64, error) {
-	r, err := v.story.County.Roads.route(from, to)
+// headStart puts a van that is out when the story begins to where it has come on its first drive.
+func (v *van) headStart() error {
+	c := v.story.County
+	r, err := c.Roads.route(c.warehouse(), c.site(v.round[0].locker.Site))
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return max(r.seconds()-200-v.rng.Float64()*400, r.seconds()*0.2), nil
+	v.out, v.drive = true, drive{route: r, skip: max(r.seconds()-200-v.rng.Float64()*400, r.seconds()*0.2)}
+	return nil
 }
 
 // preload lays parcels into a van that is out when the story begins, as its driver did before
