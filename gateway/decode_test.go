@@ -68,6 +68,12 @@ func TestDecode(t *testing.T) {
 			[]string{"frames_ok 3", "changes 1"},
 		},
 		{
+			"a locker that speaks MQTT", []string{"mqttlocker", "--shape", "lkaas"},
+			"wall/status 1795248000,CE,OL\n",
+			[]string{`{"cell":1,"event":"closed","occupied":false}`, `{"cell":2,"event":"opened","occupied":true}`},
+			[]string{"frames_ok 1"},
+		},
+		{
 			"KERONG lock board", []string{"lockerbus", "--family", "kr-cu48", "-hex"},
 			"020000600365 02000075FFFFFFFFFFFF0374 020000610366 02000075FEFFFFFFFFFF0373",
 			closedThenOpened(48),
