@@ -1,4 +1,4 @@
-// Package transcript plays recorded device conversations. One transcript serves as unit test in
+// Package transcript plays recorded device conversations, and writes them down while they happen (Writer). One transcript serves as unit test in
 // memory, on a pty, and in the simulator:
 //
 //	# comment
