@@ -20,6 +20,7 @@ import (
 	"yizhan/devices/llrp"
 	"yizhan/devices/lockerbus"
 	"yizhan/devices/modbus"
+	"yizhan/devices/modem"
 	"yizhan/devices/mqttlocker"
 	"yizhan/devices/onewire"
 	"yizhan/devices/scale"
@@ -51,6 +52,11 @@ var decodings = []decoding{
 	}},
 	{"lockerbus", "the bytes of a line of lock boards", decodeLockerbus},
 	{"modbus", "requests and replies of a Modbus line, in their order", decodeModbus},
+	{"modem", "AT commands and answers of a modem, or PDUs in hex, one a line", func(*flag.FlagSet) stream {
+		return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {
+			return modem.Decode(r, modem.Options{}, emit, reject)
+		}
+	}},
 	{"mqttlocker", "what a locker published, as mosquitto_sub -v prints it", decodeMQTTLocker},
 	{"onewire", "w1_slave texts of 1-Wire probes, as cat or grep print them", func(*flag.FlagSet) stream {
 		return func(r io.Reader, emit func(telemetry.Reading) error, reject func(int64, []byte, string)) (map[string]uint64, error) {

@@ -50,6 +50,12 @@ func TestDecode(t *testing.T) {
 			[]string{"frames_ok 2", "15 ffff no frame begins here"},
 		},
 		{
+			"modem", []string{"modem"},
+			"AT+CMGS=25\r\r\n> 0891683108100005F011000D91683109423346F90008000A5DE54F5C61095FEBFF01\x1a\r\n+CMS ERROR: 304\r\n+CDS: 26\r\n0006\r\n",
+			[]string{`"to":"+86139****3649","mr":0,"alphabet":"ucs2","characters":5`, `"error":"malformed cms=304"`},
+			[]string{"frames_ok 2", "bad_pdu 1"},
+		},
+		{
 			"modbus raw over TCP", []string{"modbus", "--framing", "tcp"},
 			"\x00\x09\x00\x00\x00\x06\x01\x04\x00\x01\x00\x02" + "\x00\x09\x00\x00\x00\x07\x01\x04\x04\x01\x1D\x02\x7F",
 			[]string{`{"probe":"unit-1","temperature_c":28.5,"humidity_pct":63.9,"quality":"ok"}`},

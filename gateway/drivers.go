@@ -8,6 +8,7 @@ import (
 	"yizhan/devices/llrp"
 	"yizhan/devices/lockerbus"
 	"yizhan/devices/modbus"
+	"yizhan/devices/modem"
 	"yizhan/devices/mqttlocker"
 	"yizhan/devices/onewire"
 	"yizhan/devices/scale"
@@ -25,6 +26,7 @@ func kinds() []devices.Factory {
 		devices.Kind("llrp", llrp.New),
 		devices.Kind("lockerbus", lockerbus.New),
 		devices.Kind("modbus", modbus.New),
+		devices.Kind("modem", modem.New),
 		devices.Kind("mqttlocker", mqttlocker.New),
 		devices.Kind("onewire", onewire.New),
 		devices.Kind("scale", scale.New),
