@@ -110,7 +110,7 @@ func (c *cloud) start(ctx context.Context, o options, secret string) error {
 		workers = 1
 	}
 	c.ingest = ingest.New(ingest.Config{
-		Ledger: c.store, Greeter: c.store, Keys: c.broker.Key, Send: c.broker.Send, Wake: c.project.Wake, Workers: workers, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Ledger: c.store, Greeter: c.store, Keys: c.broker.Key, Send: c.broker.Send, Hand: c.project.Take, Workers: workers, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	c.broker.Handle(func(ctx context.Context, gateway, what string, payload []byte) {
 		if _, err := telemetry.ParseLane(what); err == nil {

@@ -109,7 +109,7 @@ func (s *Service) open(ctx context.Context) (err error) {
 	s.hub = live.New(live.Options{Now: s.env.Now, Log: s.env.Log})
 	s.ingest = ingest.New(ingest.Config{
 		Ledger: s.store, Greeter: s.store, Keys: s.gateways.Key, Send: s.gateways.Send,
-		Publish: s.hub.Publish, Wake: s.projector.Wake, Online: s.gateways.Connected, Now: s.env.Now, Log: s.env.Log, Workers: workers(s.env.Workers, s.cfg.State),
+		Publish: s.hub.Publish, Hand: s.projector.Take, Online: s.gateways.Connected, Now: s.env.Now, Log: s.env.Log, Workers: workers(s.env.Workers, s.cfg.State),
 	})
 	s.desk = command.New(s.store, s.gateways.Send, command.Options{
 		Lease: s.cfg.Command.Lease, Now: s.env.Now, NewID: s.newID, Log: s.env.Log,

@@ -20,6 +20,17 @@ type Arrival struct {
 type Sight struct {
 	Reading telemetry.Reading // of a record of type reading, when Bad is empty
 	Bad     string            // why the record is no valid reading; empty when it is, or when it is of another type
+
+	Position *telemetry.Position // its body, where it is one and was decoded already
+}
+
+// AsPosition is the body of a position; it must not be changed.
+func (s *Sight) AsPosition() (*telemetry.Position, error) {
+	if s.Position != nil {
+		return s.Position, nil
+	}
+	p, err := telemetry.As[telemetry.Position](s.Reading)
+	return &p, err
 }
 
 // ErrAway is wrapped by errors of the store that another try may cure: the server is away, busy,
@@ -35,6 +46,9 @@ type Verdict struct {
 	Fresh    int           // records that were new
 	Readings int           // of them readings
 	Fork     bool          // a known identity came with another hash: nothing of the frame was applied
+
+	No        int64     // of the frame in the archive; 0 where it isn't there, for nothing of it was new
+	Committed time.Time // as the archive says
 }
 
 // Refusal is input that was refused, on its way to quarantine.
@@ -52,4 +66,5 @@ type Archived struct {
 	Received  time.Time
 	Committed time.Time
 	Raw       []byte
+	Arrival   *Arrival // unpacked, where it comes right from the commit; nil where it was read
 }

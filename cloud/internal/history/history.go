@@ -58,6 +58,8 @@ func stamp(at time.Time, id county.Identity) int64 {
 
 // A sink takes rows and gives them back.
 type sink interface {
+	// writers is how many may write at once.
+	writers() int
 	// write takes all rows or fails; errRefused says that some row is the reason.
 	write(ctx context.Context, rows []row) error
 	track(ctx context.Context, vehicle string, from, to time.Time, each func(Point)) error
@@ -134,6 +136,8 @@ func (h *History) Climate(ctx context.Context, coldbox string, from, to time.Tim
 type tableSink struct{ table Table }
 
 func (s tableSink) close() {}
+
+func (s tableSink) writers() int { return 1 }
 
 func (r *row) series() string {
 	if r.thing == "" {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
@@ -25,7 +26,7 @@ type influx struct {
 	writer api.WriteAPIBlocking
 	reader api.QueryAPI
 	bucket string
-	buf    []byte
+	bufs   sync.Pool // of *[]byte
 }
 
 func openInflux(raw string) (*influx, error) {
@@ -85,19 +86,28 @@ func (s *influx) create(ctx context.Context) error {
 	return nil
 }
 
-// write sends one batch. It is called by one goroutine.
+func (s *influx) writers() int { return 2 }
+
+// write sends one batch.
 func (s *influx) write(ctx context.Context, rows []row) error {
-	s.buf = s.buf[:0]
-	for i := range rows {
-		s.buf = rows[i].appendLine(s.buf)
+	buf, ok := s.bufs.Get().(*[]byte)
+	if !ok {
+		buf = new([]byte)
 	}
-	if len(s.buf) == 0 {
+	b := (*buf)[:0]
+	for i := range rows {
+		b = rows[i].appendLine(b)
+	}
+	lines := string(b)
+	*buf = b
+	s.bufs.Put(buf)
+	if lines == "" {
 		return nil
 	}
-	err := s.writer.WriteRecord(ctx, string(s.buf))
+	err := s.writer.WriteRecord(ctx, lines)
 	var status *influxhttp.Error
 	if errors.As(err, &status) && status.StatusCode == nethttp.StatusNotFound && s.create(ctx) == nil {
-		err = s.writer.WriteRecord(ctx, string(s.buf))
+		err = s.writer.WriteRecord(ctx, lines)
 	}
 	if errors.As(err, &status) && (status.StatusCode == 400 || status.StatusCode == 413 || status.StatusCode == 422) {
 		return fmt.Errorf("%w: %w", errRefused, err)

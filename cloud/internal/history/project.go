@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"yizhan/broker/frame"
@@ -33,15 +33,6 @@ type Cursor interface {
 // cursorName is under which name the projection's cursor is kept.
 const cursorName = "history"
 
-// The bounds of what is read and written at once.
-const (
-	readFrames = 256
-	readBytes  = 8 << 20
-	batch      = 5000
-	linger     = 250 * time.Millisecond // a batch that isn't full waits so long for more
-	idle       = 5 * time.Second        // the archive is looked at so often without being woken
-)
-
 // Projector writes the archive into a History, in the order of the commits.
 type Projector struct {
 	history *History
@@ -51,7 +42,16 @@ type Projector struct {
 	wake    chan struct{}
 	dec     *frame.Decoder
 	now     func() time.Time
-	oldest  atomic.Int64 // commit of the oldest frame that isn't projected, ms; 0 when there is none
+	handed  handover
+
+	flow    sync.Mutex
+	under   []*batch  // made and not known to be written, in order
+	making  time.Time // commit of the first frame of the batch that is being made
+	reached int64     // everything up to here is written
+	keptAt  time.Time // when the cursor was kept last
+
+	keeping sync.Mutex
+	kept    int64 // the cursor
 
 	mu    sync.Mutex
 	count map[string]uint64
@@ -72,8 +72,10 @@ func NewProjector(h *History, a Archive, c Cursor, now func() time.Time, log *sl
 	return &Projector{history: h, archive: a, cursor: c, log: log, now: now, dec: dec, wake: make(chan struct{}, 1), count: map[string]uint64{}}, nil
 }
 
-// Wake says that the archive grew. It never blocks.
-func (p *Projector) Wake() {
+// Take takes frames that were committed, as they were decoded for that. Those that there is no room for are read
+// from the archive in their turn. It never blocks, and doesn't care about order.
+func (p *Projector) Take(frames []county.Archived) {
+	p.handed.put(frames)
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -82,11 +84,16 @@ func (p *Projector) Wake() {
 
 // Lag tells how long ago the oldest frame was committed that isn't in the history yet; 0 when all are.
 func (p *Projector) Lag() time.Duration {
-	at := p.oldest.Load()
-	if at == 0 {
+	p.flow.Lock()
+	oldest := p.making
+	if len(p.under) > 0 {
+		oldest = p.under[0].oldest
+	}
+	p.flow.Unlock()
+	if oldest = earlier(oldest, p.handed.oldest()); oldest.IsZero() {
 		return 0
 	}
-	return max(0, p.now().Sub(time.UnixMilli(at)))
+	return max(0, p.now().Sub(oldest))
 }
 
 // Counters returns what was counted so far, by the names of the package comment.
@@ -109,57 +116,6 @@ func (p *Projector) add(name string, n int) {
 	p.count[name] += uint64(n)
 }
 
-// Run follows the archive until ctx ends.
-func (p *Projector) Run(ctx context.Context) error {
-	var from int64
-	err := p.retry(ctx, func() (err error) {
-		from, err = p.cursor.Cursor(ctx, cursorName)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for {
-		to, full, err := p.project(ctx, from, 0)
-		if err != nil {
-			return err
-		}
-		if to != from {
-			from = to
-			if err := p.retry(ctx, func() error { return p.cursor.SetCursor(ctx, cursorName, to) }); err != nil {
-				return err
-			}
-		}
-		if full {
-			continue
-		}
-		p.oldest.Store(0)
-		if err := p.wait(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// wait returns after there is more, and a moment for yet more to come.
-func (p *Projector) wait(ctx context.Context) error {
-	timer := time.NewTimer(idle)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	case <-p.wake:
-	}
-	timer.Reset(linger)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
 // Rebuild projects what was received from one time to another again, by whole days. Run may go on
 // meanwhile.
 func (p *Projector) Rebuild(ctx context.Context, from, to time.Time) error {
@@ -171,51 +127,41 @@ func (p *Projector) Rebuild(ctx context.Context, from, to time.Time) error {
 	if again.dec, err = frame.NewDecoder(); err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
+	var rows []row
 	for at := first - 1; at < last; {
-		next, _, err := again.project(ctx, at, last)
-		if err != nil {
+		var frames []county.Archived
+		err := again.retry(ctx, func() (err error) {
+			frames, err = p.archive.Frames(ctx, at, readFrames, readBytes)
+			return err
+		})
+		if err != nil || len(frames) == 0 {
 			return err
 		}
-		if next == at {
-			break
+		rows = rows[:0]
+		for i := range frames {
+			if at = frames[i].No; at <= last {
+				rows = again.rows(rows, &frames[i])
+			}
 		}
-		at = next
+		for chunk := range slices.Chunk(rows, full) {
+			if err := again.write(ctx, chunk); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-// project writes what comes after a frame, and returns the number of the last frame that was
-// written whole; full says that there is more. last, where not 0, is where to stop.
-func (p *Projector) project(ctx context.Context, after, last int64) (to int64, full bool, err error) {
-	var frames []county.Archived
-	err = p.retry(ctx, func() (err error) {
-		frames, err = p.archive.Frames(ctx, after, readFrames, readBytes)
-		return err
-	})
-	if err != nil || len(frames) == 0 {
-		return after, false, err
-	}
-	p.oldest.Store(frames[0].Committed.UnixMilli())
-	to = after
-	rows := make([]row, 0, 2*batch)
-	for _, f := range frames {
-		if last != 0 && f.No > last {
-			break
-		}
-		rows = p.rows(rows, &f)
-		to = f.No
-		for len(rows) >= batch {
-			if err := p.write(ctx, rows[:batch]); err != nil {
-				return after, false, err
-			}
-			rows = rows[:copy(rows, rows[batch:])]
-		}
-	}
-	return to, true, p.write(ctx, rows)
-}
-
 // rows adds what of a frame goes into the history.
 func (p *Projector) rows(rows []row, a *county.Archived) []row {
+	if a.Arrival != nil {
+		for i := range a.Arrival.Sights {
+			if rec, s := &a.Arrival.Frame.Records[i], &a.Arrival.Sights[i]; rec.Type == frame.TypeReading && s.Bad == "" {
+				rows = p.row(rows, a.Arrival.Frame, rec, s, a.Received)
+			}
+		}
+		return rows
+	}
 	f, err := p.dec.Decode(a.Raw)
 	if err != nil {
 		p.log.Error("archived frame is damaged", "seq", a.No, "err", err)
@@ -229,40 +175,41 @@ func (p *Projector) rows(rows []row, a *county.Archived) []row {
 		}
 		good, _ := telemetry.Parse(rec.Payload, "", "")
 		for j := range good {
-			if r, ok := p.row(f, rec, &good[j], a.Received); ok {
-				rows = append(rows, r)
-			}
+			rows = p.row(rows, f, rec, &county.Sight{Reading: good[j]}, a.Received)
 		}
 	}
 	return rows
 }
 
-func (p *Projector) row(f *frame.Frame, rec *frame.Record, r *telemetry.Reading, received time.Time) (out row, ok bool) {
-	switch r.Kind {
+// row adds a reading, if it goes into the history.
+func (p *Projector) row(rows []row, f *frame.Frame, rec *frame.Record, s *county.Sight, received time.Time) []row {
+	var out row
+	switch s.Reading.Kind {
 	case telemetry.KindPosition:
-		pos, err := telemetry.As[telemetry.Position](*r)
+		pos, err := s.AsPosition()
 		if err != nil || !pos.Valid {
-			return out, false
+			return rows
 		}
-		out.kind, out.position = positions, &pos
+		out.kind, out.position = positions, pos
 	case telemetry.KindClimate:
-		c, err := telemetry.As[telemetry.Climate](*r)
+		c, err := telemetry.As[telemetry.Climate](s.Reading)
 		if err != nil {
-			return out, false
+			return rows
 		}
 		out.kind, out.climate = climates, &c
 	default:
-		return out, false
+		return rows
 	}
+	r := &s.Reading
 	d := county.Date(r, rec, received, county.Clock{})
 	if d.Future || d.TQ == telemetry.Unknown {
 		p.add("undated", 1)
-		return out, false
+		return rows
 	}
 	out.device = f.Gateway + "/" + r.Device
 	out.thing = thingID(p.archive.Thing(out.device, d.At), out.kind)
 	out.at = stamp(d.At, county.IdentityOf(f.Gateway, r, f.Epoch, f.Lane, rec.Seq))
-	return out, true
+	return append(rows, out)
 }
 
 // thingID is the id of a thing, where it is of the sort whose history the kind is.
@@ -325,12 +272,8 @@ func (p *Projector) retry(ctx context.Context, f func() error) error {
 		if try == 0 {
 			p.log.Warn("history is away", "err", err)
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return ctx.Err()
-		case <-t.C:
+		if err := pause(ctx, wait); err != nil {
+			return err
 		}
 		wait = min(2*wait, 5*time.Second)
 	}

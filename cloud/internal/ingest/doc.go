@@ -7,7 +7,7 @@
 // nothing, the gateway does. The one worker (Run) gathers what lies in the queue, of many
 // gateways, into a group bounded by count, bytes and a short linger; verifies each frame's
 // signature with the gateway's registered key, unpacks it, hands the group to the Ledger (one
-// transaction) and only after its commit sends the acks, publishes the changes and wakes history.
+// transaction) and only after its commit hands the frames to history, sends the acks and publishes the changes.
 //
 // The core (group) has no goroutine and no clock of its own; Run is the shell around it.
 //

@@ -86,7 +86,7 @@ func (in *Ingest) commit(ctx context.Context, group []county.Arrival) error {
 	}, func() { in.hold(group) })
 	switch {
 	case err == nil:
-		in.told(verdicts, changes)
+		in.told(group, verdicts, changes)
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -109,22 +109,24 @@ func (in *Ingest) commit(ctx context.Context, group []county.Arrival) error {
 	if err != nil {
 		return err // it can be kept nowhere: the process ends, and nothing was acknowledged
 	}
-	in.told(verdicts, nil)
+	in.told(group, verdicts, nil)
 	return nil
 }
 
-// told is what follows a commit: acks, then changes, then history.
-func (in *Ingest) told(verdicts []county.Verdict, changes []county.Change) {
+// told is what follows a commit: history, acks, changes.
+func (in *Ingest) told(group []county.Arrival, verdicts []county.Verdict, changes []county.Change) {
 	type lane struct {
 		gateway string
 		epoch   frame.Epoch
 		lane    telemetry.Lane
 	}
 	acks := map[lane][]frame.Range{}
-	fresh := 0
+	var archived []county.Archived
 	for i := range verdicts {
 		v := &verdicts[i]
-		fresh += v.Fresh
+		if a := &group[i]; v.No != 0 {
+			archived = append(archived, county.Archived{No: v.No, Received: a.Received.Truncate(time.Millisecond), Committed: v.Committed, Raw: a.Raw, Arrival: a})
+		}
 		in.count.add("records", uint64(v.Fresh))
 		in.count.add("readings", uint64(v.Readings))
 		if v.Fork {
@@ -135,13 +137,13 @@ func (in *Ingest) told(verdicts []county.Verdict, changes []county.Change) {
 		}
 		acks[lane{v.Gateway, v.Epoch, v.Lane}] = v.Ranges
 	}
+	if len(archived) > 0 {
+		in.cfg.Hand(archived)
+	}
 	for k, ranges := range acks {
 		in.ack(k.gateway, frame.Ack{Epoch: k.epoch, Lane: k.lane, Ranges: ranges, Credit: in.credit(k.gateway)})
 	}
 	in.cfg.Publish(changes)
-	if fresh > 0 {
-		in.cfg.Wake()
-	}
 }
 
 // hold tells the gateways of a group to send no backlog while the store is away.

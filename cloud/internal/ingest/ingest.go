@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,7 @@ type Config struct {
 	Send    func(gateway, what string, payload []byte) error         // on down/{gateway}/{what}
 	Publish func(changes []county.Change)                            // after each commit
 	Online  func() []string                                          // gateways that are connected now; they are told when the store is back
-	Wake    func()                                                   // the archive grew
+	Hand    func(frames []county.Archived)                           // what was archived, unpacked as it is
 	Now     func() time.Time                                         //
 	Pause   func(ctx context.Context, d time.Duration) (ended error) // waits; nil sleeps
 	Log     *slog.Logger
@@ -64,8 +65,8 @@ func (c *Config) defaults() {
 	if c.Online == nil {
 		c.Online = func() []string { return nil }
 	}
-	if c.Wake == nil {
-		c.Wake = func() {}
+	if c.Hand == nil {
+		c.Hand = func([]county.Archived) {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -94,6 +95,7 @@ type Ingest struct {
 	cfg    Config
 	queues []chan item // one a worker; a gateway's frames all go to the same
 	room   *semaphore.Weighted
+	cores  chan struct{} // no more frames are unpacked at once: what comes after a commit must not starve
 	count  counters
 
 	active activity
@@ -112,7 +114,7 @@ type item struct {
 // New makes an Ingest; Run runs it.
 func New(cfg Config) *Ingest {
 	cfg.defaults()
-	in := &Ingest{cfg: cfg, room: semaphore.NewWeighted(int64(cfg.QueueBytes))}
+	in := &Ingest{cfg: cfg, room: semaphore.NewWeighted(int64(cfg.QueueBytes)), cores: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	for range cfg.Workers {
 		in.queues = append(in.queues, make(chan item, 4*cfg.MaxFrames))
 	}
@@ -128,8 +130,15 @@ func (in *Ingest) Frame(ctx context.Context, gateway, lane string, payload []byt
 	if err := in.room.Acquire(ctx, it.size); err != nil {
 		return err
 	}
+	select {
+	case in.cores <- struct{}{}:
+	case <-ctx.Done():
+		in.room.Release(it.size)
+		return ctx.Err()
+	}
 	received := in.cfg.Now()
 	a, counter, err := in.prepare(gateway, lane, payload)
+	<-in.cores
 	if err != nil {
 		in.count.add(counter, 1)
 		it.refusal = &county.Refusal{Gateway: gateway, Source: "ingest", Reason: err.Error(), Raw: payload, Received: received}
@@ -203,7 +212,11 @@ func (in *Ingest) sight(f *frame.Frame, payload []byte) county.Sight {
 		in.count.add("bad_record", 1)
 		return county.Sight{Bad: fmt.Sprintf("%s came in lane %v", good[0].Kind, f.Lane)}
 	}
-	return county.Sight{Reading: good[0]}
+	s := county.Sight{Reading: good[0]}
+	if s.Reading.Kind == telemetry.KindPosition { // most are, and both store and history want it
+		s.Position, _ = s.AsPosition() // it was valid a line above
+	}
+	return s
 }
 
 // maxLanes is the most lanes a hello may list.

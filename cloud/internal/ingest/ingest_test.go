@@ -7,10 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -62,9 +60,9 @@ func (b *board) frame(readings int) []byte {
 // A desk is an ingest with what it told outside.
 type desk struct {
 	*ingest.Ingest
-	mu   sync.Mutex
-	acks map[string][]frame.Ack
-	woke atomic.Int64
+	mu     sync.Mutex
+	acks   map[string][]frame.Ack
+	handed []county.Archived
 }
 
 func newDesk(cfg ingest.Config) *desk {
@@ -85,7 +83,11 @@ func newDesk(cfg ingest.Config) *desk {
 		d.acks[g+" "+what] = append(d.acks[g+" "+what], a)
 		return nil
 	}
-	cfg.Wake = func() { d.woke.Add(1) }
+	cfg.Hand = func(frames []county.Archived) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.handed = append(d.handed, frames...)
+	}
 	d.Ingest = ingest.New(cfg)
 	return d
 }
@@ -149,6 +151,18 @@ func TestFramesAreAcknowledgedAfterTheirCommit(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, d.Hello(t.Context(), "van-01", hello))
 			require.Equal(t, []frame.Range{{From: 1, To: 15}}, d.last("van-01").Ranges)
+
+			archive, err := s.Frames(t.Context(), 0, 10, 1<<20)
+			require.NoError(t, err)
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			require.Len(t, d.handed, 2, "the frame that came twice is archived and handed over once")
+			for i := range archive {
+				require.Len(t, d.handed[i].Arrival.Sights, len(d.handed[i].Arrival.Frame.Records))
+				require.NotNil(t, d.handed[i].Arrival.Sights[0].Position)
+				d.handed[i].Arrival, d.handed[i].Received = nil, d.handed[i].Received.UTC()
+			}
+			require.Equal(t, archive, d.handed, "as it would be read")
 		})
 	}
 }

@@ -95,7 +95,10 @@ func (c *commit) putArchive(ctx context.Context) error {
 			return err
 		}
 		for i := range c.frames {
-			c.frames[i][0] = last - int64(len(c.frames)) + int64(i) + 1
+			no := last - int64(len(c.frames)) + int64(i) + 1
+			v := &c.verdicts[c.numbered[i]]
+			v.No, v.Committed = no, moment(ms(c.now))
+			c.frames[i][0] = no
 		}
 	}
 	if err := c.c.put(ctx, framesTable, c.frames); err != nil {

@@ -34,6 +34,7 @@ type commit struct {
 	openings   [][]any
 	tombstones [][]any
 	frames     [][]any
+	numbered   []int // the verdict of each frame
 	outbox     [][]any
 
 	pairs   pairs
@@ -145,6 +146,7 @@ func (c *commit) enter(l *lane, a *county.Arrival, v *county.Verdict) {
 	}
 	l.changed = true
 	l.group = append(l.group, a)
+	c.numbered = append(c.numbered, len(c.verdicts)) // v's place, in a moment
 	c.frames = append(c.frames, []any{
 		int64(0), dayOf(a.Received), f.Gateway, f.Epoch.String(), int64(f.Lane), int64(f.First()), int64(f.Last()), ms(a.Received), ms(c.now), int64(v.Fresh), a.Raw,
 	})
@@ -163,7 +165,7 @@ func (c *commit) take(a *county.Arrival, r *frame.Record, s *county.Sight) bool 
 	switch r.Type {
 	case frame.TypeReading:
 		if s.Bad == "" {
-			c.reading(a, r, &s.Reading)
+			c.reading(a, r, s)
 			return true
 		}
 		c.refused = append(c.refused, county.Refusal{Gateway: f.Gateway, Source: "ingest", Reason: s.Bad, Raw: r.Payload, Received: a.Received})
@@ -187,8 +189,8 @@ func (c *commit) take(a *county.Arrival, r *frame.Record, s *county.Sight) bool 
 }
 
 // reading dates a reading and hands it to what it concerns.
-func (c *commit) reading(a *county.Arrival, rec *frame.Record, r *telemetry.Reading) {
-	f := a.Frame
+func (c *commit) reading(a *county.Arrival, rec *frame.Record, s *county.Sight) {
+	f, r := a.Frame, &s.Reading
 	d := county.Date(r, rec, a.Received, c.boards[f.Gateway].clock)
 	device := f.Gateway + "/" + r.Device
 	thing := c.reg.thing(device, d.At.UnixMilli())
@@ -198,7 +200,7 @@ func (c *commit) reading(a *county.Arrival, rec *frame.Record, r *telemetry.Read
 	switch r.Kind {
 	case telemetry.KindPosition:
 		if kind, id := cutThing(thing); kind == "vehicle" && !d.Future {
-			c.fix(id, r, d)
+			c.fix(id, s, d)
 		}
 	case telemetry.KindClimate:
 		if kind, id := cutThing(thing); kind == "coldbox" && !d.Future {

@@ -18,9 +18,9 @@ type fix struct {
 	pos county.Position
 }
 
-func (c *commit) fix(id string, r *telemetry.Reading, d county.Dated) {
-	if p, err := telemetry.As[telemetry.Position](*r); err == nil && d.TQ != telemetry.Unknown {
-		if pos, ok := vehicle.Position(p); ok {
+func (c *commit) fix(id string, s *county.Sight, d county.Dated) {
+	if p, err := s.AsPosition(); err == nil && d.TQ != telemetry.Unknown {
+		if pos, ok := vehicle.Position(*p); ok {
 			c.fixes[id] = append(c.fixes[id], fix{d, pos})
 		}
 	}
