@@ -14,6 +14,10 @@
 //	Module    serial UHF RFID modules of four families (BB..7E, A0, UHFReader18/288, SW/CT), on a Line
 //	          whose speed must be right
 //	Terminal  a vehicle terminal of JT/T 808-2011, 2013 or 2019, TCP client, with a blind-zone store
+//	Thermometers  DS18B20 probes as Linux' w1_therm shows them, in a folder
+//	Bridge    NXP SC18IM704, I2C behind a UART, with SHT3x sensors on its bus, on a Line
+//	Scale     a dock scale's indicator, eight ASCII formats sent ten times a second
+//	Scanner   a barcode scanner: AIM identifiers, GS1 element strings
 //	Handheld  a courier's scanner: an MQTT 3.1.1 client that keeps what wasn't acknowledged
 //	Replay    a recorded device log, played onto a Line
 //
