@@ -8,21 +8,29 @@ import (
 )
 
 const (
-	windowSize = 1024 // readings remembered of a device
-	maxWindows = 1024 // devices remembered
+	windowSize = 1024  // readings remembered of a device, when there are few devices
+	windowLeft = 32    // and at least, when there are many
+	maxTold    = 32768 // readings remembered in all, about
+	maxWindows = 1024  // devices remembered; the one that told nothing for longest is forgotten first
 )
 
 // window remembers what each device told last, so that what it tells twice is kept once.
 type window struct {
 	mu      sync.Mutex
 	devices map[string]*recent
+	now     uint64 // counts what was seen
 }
 
-// recent is the last readings of one device, a ring.
+// recent is the last readings of one device, the oldest first in line.
 type recent struct {
 	told map[string]*told
-	ring []string
-	at   int
+	line []entry
+	seen uint64 // window.now when it told something
+}
+
+type entry struct {
+	key  string
+	told *told
 }
 
 // told is one of them. Until it is durable, those who told it again wait.
@@ -55,33 +63,48 @@ func keyOf(raw []byte) string {
 
 // see returns the entry of a key and whether it was there before. mu is held.
 func (w *window) see(device, key string) (t *told, again bool) {
-	r := w.devices[device]
-	if r == nil {
-		if w.devices == nil {
-			w.devices = map[string]*recent{}
-		}
-		for d := range w.devices {
-			if len(w.devices) < maxWindows {
-				break
-			}
-			delete(w.devices, d)
-		}
-		r = &recent{told: map[string]*told{}}
-		w.devices[device] = r
-	}
+	r := w.of(device)
+	w.now++
+	r.seen = w.now
 	if t = r.told[key]; t != nil {
 		return t, true
 	}
 	t = &told{}
-	r.told[key] = t
-	if len(r.ring) < windowSize {
-		r.ring = append(r.ring, key)
-		return t, false
+	for len(r.line) >= w.share() {
+		if old := r.line[0]; r.told[old.key] == old.told {
+			delete(r.told, old.key)
+		}
+		r.line[0] = entry{}
+		r.line = r.line[1:]
 	}
-	delete(r.told, r.ring[r.at])
-	r.ring[r.at] = key
-	r.at = (r.at + 1) % windowSize
+	r.told[key] = t
+	r.line = append(r.line, entry{key, t})
 	return t, false
+}
+
+// share is how many readings of one device are remembered.
+func (w *window) share() int { return max(windowLeft, min(windowSize, maxTold/len(w.devices))) }
+
+// of returns what is remembered of a device. mu is held.
+func (w *window) of(device string) *recent {
+	if r := w.devices[device]; r != nil {
+		return r
+	}
+	if w.devices == nil {
+		w.devices = map[string]*recent{}
+	}
+	if len(w.devices) >= maxWindows {
+		silent, since := "", w.now+1
+		for d, r := range w.devices {
+			if r.seen < since {
+				silent, since = d, r.seen
+			}
+		}
+		delete(w.devices, silent)
+	}
+	r := &recent{told: map[string]*told{}}
+	w.devices[device] = r
+	return r
 }
 
 // mark is a reading that is on its way into the log.
@@ -99,7 +122,7 @@ func (w *window) settle(marks []mark, err error) {
 		m.told.waiting = nil
 		m.told.durable = err == nil
 		if r := w.devices[m.device]; err != nil && r != nil && r.told[m.key] == m.told {
-			delete(r.told, m.key) // its place in the ring stays and frees nothing
+			delete(r.told, m.key)
 		}
 	}
 	w.mu.Unlock()
