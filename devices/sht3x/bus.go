@@ -52,7 +52,7 @@ var (
 	errBusy   = errors.New("bus held by something") // the bridge's own time-out
 )
 
-// The SC18IM704's commands, its status register and what that says (data sheet 7.2, 7.1.11).
+// The SC18IM704's commands, its status register and what that says (its data sheet, UART message format and I2CStat).
 const (
 	cmdStart = 'S'
 	cmdStop  = 'P'

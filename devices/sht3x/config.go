@@ -31,7 +31,7 @@ type Sensor struct {
 	Probe   string `yaml:"probe" strict:"required"` // name of what it measures, in its readings
 }
 
-// A command starts a measurement that takes at most wait (datasheet tables 4 and 9).
+// A command starts a measurement that takes at most wait (datasheet 4.3 and table 4).
 type command struct {
 	code [2]byte
 	wait time.Duration

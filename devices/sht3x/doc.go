@@ -18,7 +18,7 @@
 //	sc18im:tcp:192.168.1.30:4001              the same bridge behind a serial server
 //
 // The bridge is for sensors too far away for I2C, and where the board has no bus of its own. Its
-// commands (SC18IM704 data sheet, section 7): S address count data P, R register P; the register
+// commands (its data sheet, UART message format): S address count data P, R register P; the register
 // I2CStat (0A) says whether the last transfer was acknowledged.
 //
 // # Readings
