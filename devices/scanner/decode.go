@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
-	"time"
 	"unicode/utf8"
 
 	"yizhan/devices/telemetry"
@@ -223,6 +222,3 @@ func Decode(r io.Reader, opt Options, emit func(telemetry.Reading) error, reject
 func (s scan) reading(device string) telemetry.Reading {
 	return telemetry.Reading{Device: device, Kind: telemetry.KindScan, TQ: telemetry.Unknown, Body: s.body()}
 }
-
-// quiet is how long a line may pause in the middle of a scan.
-const quiet = time.Second

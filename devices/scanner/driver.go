@@ -52,6 +52,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// quiet is how long a line may pause in the middle of a scan.
+const quiet = time.Second
+
 // gap ends a scan where the scanner sends no line end: at 9600 baud a character takes 1 ms.
 const gap = 50 * time.Millisecond
 

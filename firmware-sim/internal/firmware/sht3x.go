@@ -139,7 +139,7 @@ func shtWord(v uint16) []byte {
 	return append(b, sum)
 }
 
-// Bridge is an NXP SC18IM704, I2C behind a UART (data sheet, section 7).
+// Bridge is an NXP SC18IM704, I2C behind a UART (its data sheet, UART message format).
 type Bridge struct {
 	Line    cable
 	Devices map[byte]*SHT3x // by address
