@@ -18,6 +18,8 @@
 //	Bridge    NXP SC18IM704, I2C behind a UART, with SHT3x sensors on its bus, on a Line
 //	Scale     a dock scale's indicator, eight ASCII formats sent ten times a second
 //	Scanner   a barcode scanner: AIM identifiers, GS1 element strings
+//	Modem     a GSM modem with SIM, network and service centre: AT commands and SMS in PDU mode
+//	          (3GPP TS 27.005, 23.040), on a Line
 //	Handheld  a courier's scanner: an MQTT 3.1.1 client that keeps what wasn't acknowledged
 //	Replay    a recorded device log, played onto a Line
 //
