@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"yizhan/firmware-sim/internal/firmware"
 	"yizhan/firmware-sim/internal/power"
 	"yizhan/firmware-sim/internal/scenario"
 )
@@ -135,7 +134,7 @@ func (s *site) prepare(ctx context.Context, o *options) error {
 		return err
 	}
 	s.yard = &yard{
-		county: c, doors: make(map[string]*firmware.Reader), vans: make(map[string]scenario.Reader),
+		county: c, doors: make(map[string]scenario.Reader), vans: make(map[string]scenario.Reader),
 		racks: make(map[string]scenario.Rack),
 	}
 	if err := os.MkdirAll(filepath.Join(s.dir, "log"), 0o700); err != nil {

@@ -102,7 +102,7 @@ func openWard(t *testing.T, o options) *ward {
 		for i := range 3 {
 			h := &firmware.Handheld{Addr: w.victim.broker(), Device: fmt.Sprintf("probe-%d", i+1), Password: secret(), Boot: secret()[:8], Window: 64}
 			h.Told(func(n string) { w.told.add(h.Device + "/" + n) })
-			w.victim.users = append(w.victim.users, h)
+			w.victim.users = append(w.victim.users, login{h.Device, h.Password})
 			w.devices = append(w.devices, h)
 		}
 		require.NoError(t, s.enrol(t.Context(), w.victim))

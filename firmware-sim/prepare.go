@@ -65,11 +65,11 @@ func (s *site) enrol(ctx context.Context, b *board) error {
 	var users strings.Builder
 	fmt.Fprintf(&users, "    - {name: %s, role: technician, password_hash: %q}\n", technician, s.technicianHash)
 	for _, u := range b.users {
-		hash, err := tool(ctx, u.Password+"\n", s.gateway, "hash")
+		hash, err := tool(ctx, u.password+"\n", s.gateway, "hash")
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&users, "    - {name: %s, role: device, password_hash: %q}\n", u.Device, strings.TrimSpace(string(hash)))
+		fmt.Fprintf(&users, "    - {name: %s, role: device, password_hash: %q}\n", u.name, strings.TrimSpace(string(hash)))
 	}
 	config := fmt.Sprintf(`gateway: %s
 data: data

@@ -81,7 +81,7 @@ func TestRegistryIsConsistent(t *testing.T) {
 	require.NoError(t, yaml.Unmarshal(drawn().yaml(), &r))
 	require.Len(t, r.Vehicles, 6)
 	require.Len(t, r.Lockers, 8)
-	require.Len(t, r.Gateways, 15)
+	require.Len(t, r.Gateways, 16)
 	require.Len(t, r.ColdBoxes, 8)
 	id, sites := regexp.MustCompile(`^[a-z0-9-]{1,32}$`), map[string]bool{}
 	for _, s := range r.Sites {

@@ -15,6 +15,9 @@ var vanTable = []struct{ plate, kind, zh, en string }{
 	{"岭A·20507", "freight", "冷链6号车", "Cold-chain van 6"},
 }
 
+// termed vans carry a terminal of JT/T 808, whose positions come by its own network; their boards have no receiver.
+var termed = map[int]bool{4: true, 5: true}
+
 // lockerSizes is how many small, medium and large cells each outlet's locker has.
 var lockerSizes = [][3]int{{12, 8, 4}, {8, 6, 2}, {12, 8, 4}, {8, 6, 2}, {6, 4, 2}, {8, 6, 4}, {8, 6, 2}, {12, 8, 4}}
 
@@ -69,6 +72,7 @@ func (c *county) yaml() []byte {
 	for _, o := range c.outlets {
 		p("  - {id: lk-%s-1, site: out-%s}", slug(o), slug(o))
 	}
+	p("  - {id: jt-1} # beside the cloud: its device is the network of terminals")
 	p("\nbindings:")
 	bind := func(device, thing string) { p("  - {device: %s, thing: %s}", device, thing) }
 	bind("wh-1/dock-a", "boundary/dock-a")
@@ -76,13 +80,20 @@ func (c *county) yaml() []byte {
 	bind("wh-1/cold-1", "coldbox/cr-1")
 	bind("wh-1/cold-2", "coldbox/cr-2")
 	for i := range vanTable {
-		bind(fmt.Sprintf("van-%02d/gps", i+1), fmt.Sprintf("vehicle/v%02d", i+1))
+		if !termed[i] {
+			bind(fmt.Sprintf("van-%02d/gps", i+1), fmt.Sprintf("vehicle/v%02d", i+1))
+		}
 		bind(fmt.Sprintf("van-%02d/rfid", i+1), fmt.Sprintf("vehicle/v%02d", i+1))
 		bind(fmt.Sprintf("van-%02d/cold", i+1), fmt.Sprintf("coldbox/cb-v%02d", i+1))
 	}
 	for i, o := range c.outlets {
 		bind("lk-"+slug(o)+"-1/board", "locker/lk-"+slug(o))
 		bind("lk-"+slug(o)+"-1/handheld", fmt.Sprintf("courier/c%02d", i+1))
+	}
+	for i := range vanTable {
+		if termed[i] {
+			bind(fmt.Sprintf("jt-1/v%02d-term", i+1), fmt.Sprintf("vehicle/v%02d", i+1))
+		}
 	}
 	return b.Bytes()
 }

@@ -160,7 +160,8 @@ func (t *Terminal) report(p sample) []byte {
 	dword(uint32(math.Round(math.Abs(lat) * 1e6)))
 	dword(uint32(math.Round(math.Abs(lon) * 1e6)))
 	word(uint16(int16(math.Round(p.fix.AltitudeM))))
-	word(uint16(math.Round(p.fix.SpeedMPS * 36)))
+	const fastest = 9999 // 0.1 km/h, where terminals stop
+	word(uint16(min(math.Round(p.fix.SpeedMPS*36), fastest)))
 	word(uint16(math.Mod(math.Mod(math.Round(p.fix.HeadingDeg), 360)+360, 360)))
 	b = append(b, decimalTime(p.at.Add(t.Faults.ClockOffset).UTC().Add(8*time.Hour))...)
 	b = append(b, 0x01, 4)

@@ -11,7 +11,7 @@ import (
 // County is what the story needs of county.yaml.
 type County struct {
 	Sites     []Site    `yaml:"sites"`
-	Vehicles  []Named   `yaml:"vehicles"`
+	Vehicles  []Vehicle `yaml:"vehicles"`
 	Lockers   []Locker  `yaml:"lockers"`
 	ColdBoxes []ColdBox `yaml:"cold_boxes"`
 	Gateways  []Gateway `yaml:"gateways"`
@@ -27,9 +27,10 @@ type Site struct {
 	Lon  float64 `yaml:"lon"`
 }
 
-// Named is a thing with an id.
-type Named struct {
-	ID string `yaml:"id"`
+// Vehicle is a van, a bus or a truck that carries parcels.
+type Vehicle struct {
+	ID    string `yaml:"id"`
+	Plate string `yaml:"plate"`
 }
 
 // Locker is a parcel locker at an outlet.
@@ -126,6 +127,16 @@ func (c *County) Locker(id string) *Locker {
 	for i := range c.Lockers {
 		if c.Lockers[i].ID == id {
 			return &c.Lockers[i]
+		}
+	}
+	return nil
+}
+
+// Vehicle is the vehicle of an id, or nil.
+func (c *County) Vehicle(id string) *Vehicle {
+	for i := range c.Vehicles {
+		if c.Vehicles[i].ID == id {
+			return &c.Vehicles[i]
 		}
 	}
 	return nil
