@@ -31,6 +31,12 @@ type Commander interface {
 	Command(ctx context.Context, c telemetry.CommandTo) telemetry.Result
 }
 
+// Private is implemented by Commanders with actions whose arguments are a person's, such as a telephone number and a text. Whoever passes
+// such a command on must neither log nor keep its arguments, nor anything that may repeat them.
+type Private interface {
+	Private(action string) bool
+}
+
 // Hosting is implemented by drivers that speak for several devices, such as a network of terminals. Their readings
 // carry the devices' own ids, and commands to such a device go to its driver.
 type Hosting interface {

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"yizhan/broker/frame"
 	"yizhan/devices"
 	"yizhan/devices/telemetry"
@@ -37,7 +39,7 @@ type Config struct {
 
 // The bounds of a command.
 const (
-	waiting   = 64               // commands that wait for their turn
+	waiting   = 64               // commands that wait for their turn, at each driver
 	actLimit  = 30 * time.Second // for a device to act
 	tellPause = 5 * time.Second  // before a result that was refused is told again
 	maxLease  = 10 * time.Minute
@@ -50,8 +52,10 @@ type Commands struct {
 	book  *book
 	queue chan frame.Command
 
-	received, invalid, done, refused, unknown, replayed, dropped atomic.Uint64
-	mu                                                           sync.Mutex
+	received, invalid, done, refused, unknown, replayed, dropped, conflicts atomic.Uint64
+
+	mu      sync.Mutex // of book and running
+	running map[string]bool
 }
 
 // New reads the log. What was under way when the gateway stopped has the outcome unknown. With a log that can't be read every command
@@ -61,7 +65,7 @@ func New(cfg Config) *Commands {
 	if b.broken != nil {
 		cfg.Log.Error("command log broken", "err", b.broken)
 	}
-	return &Commands{cfg: cfg, book: b, queue: make(chan frame.Command, waiting)}
+	return &Commands{cfg: cfg, book: b, queue: make(chan frame.Command, waiting), running: map[string]bool{}}
 }
 
 // Counters returns the counters of the package comment.
@@ -71,7 +75,7 @@ func (c *Commands) Counters() map[string]uint64 {
 	c.mu.Unlock()
 	return map[string]uint64{
 		"received": c.received.Load(), "invalid": c.invalid.Load(), "done": c.done.Load(), "refused": c.refused.Load(),
-		"unknown": c.unknown.Load(), "replayed": c.replayed.Load(), "dropped": c.dropped.Load(), "damaged": damaged,
+		"unknown": c.unknown.Load(), "replayed": c.replayed.Load(), "dropped": c.dropped.Load(), "conflicts": c.conflicts.Load(), "damaged": damaged,
 	}
 }
 
@@ -88,9 +92,14 @@ func (c *Commands) Handle(payload []byte) {
 		c.cfg.Ping()
 		return
 	}
+	c.enqueue(c.queue, cmd)
+}
+
+// enqueue lets a command wait, or drops it: the lease of one that waits longer would be over.
+func (c *Commands) enqueue(queue chan<- frame.Command, cmd frame.Command) {
 	select {
-	case c.queue <- cmd:
-	default: // the lease of one that waits longer would be over
+	case queue <- cmd:
+	default:
 		c.dropped.Add(1)
 		c.cfg.Log.Warn("command dropped", "n", cmd.ID, "device", cmd.Device)
 	}
@@ -124,23 +133,84 @@ func (c *Commands) Run(ctx context.Context) error {
 			c.tell(ctx, *e)
 		}
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	lanes := map[devices.Commander]chan frame.Command{}
+	g.Go(func() error {
+		c.work(ctx, c.queue, func(cmd frame.Command) {
+			commander, _ := c.cfg.Device(cmd.Device)
+			if commander == nil { // nothing that takes time
+				c.handle(ctx, cmd)
+				return
+			}
+			lane, there := lanes[commander]
+			if !there {
+				lane = make(chan frame.Command, waiting)
+				lanes[commander] = lane
+				g.Go(func() error {
+					c.work(ctx, lane, func(cmd frame.Command) { c.handle(ctx, cmd) })
+					return nil
+				})
+			}
+			c.enqueue(lane, cmd)
+		})
+		return nil
+	})
+	return g.Wait()
+}
+
+// work takes commands from a queue until ctx ends.
+func (c *Commands) work(ctx context.Context, queue <-chan frame.Command, do func(frame.Command)) {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case cmd := <-c.queue:
-			c.handle(ctx, cmd)
+			return
+		case cmd := <-queue:
+			do(cmd)
 		}
 	}
 }
 
+// claim makes an id this command's. It is not free when it is known, or (known is nil then) under way elsewhere.
+func (c *Commands) claim(e *entry) (known *entry, free bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old, ok := c.book.byID[e.ID]; ok {
+		first := *old
+		return &first, false
+	}
+	if c.running[e.ID] {
+		return nil, false
+	}
+	c.running[e.ID] = true
+	return nil, true
+}
+
+func (c *Commands) release(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.running, id)
+}
+
 func (c *Commands) handle(ctx context.Context, cmd frame.Command) {
-	if e, known := c.book.byID[cmd.ID]; known {
-		c.replayed.Add(1)
-		c.tell(ctx, *e)
+	e := entry{ID: cmd.ID, Device: cmd.Device, Action: cmd.Action, Args: fingerprint(&cmd)}
+	first, free := c.claim(&e)
+	if !free {
+		if first == nil || first.Args != "" && first.Args != e.Args {
+			c.conflicts.Add(1)
+			c.cfg.Log.Warn("command id taken", "n", e.ID, "device", e.Device)
+		}
+		if first != nil {
+			c.replayed.Add(1)
+			c.tell(ctx, *first)
+		}
 		return
 	}
-	e := entry{ID: cmd.ID, Device: cmd.Device, Action: cmd.Action}
+	defer c.release(cmd.ID)
+	c.carryOut(ctx, cmd, e)
+}
+
+// carryOut runs a command whose id is new.
+func (c *Commands) carryOut(ctx context.Context, cmd frame.Command, e entry) {
 	if why := c.refuse(&cmd); why != "" {
 		if !telemetry.ValidID(e.Device) {
 			e.Device = "gateway"
@@ -198,7 +268,7 @@ func (c *Commands) act(ctx context.Context, d devices.Commander, cmd *frame.Comm
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
-			c.cfg.Log.Error("driver panic", "device", cmd.Device, "n", cmd.ID, "err", fmt.Sprint(v))
+			c.cfg.Log.Error("driver panic", "device", cmd.Device, "n", cmd.ID, "err", panicText(d, cmd.Action, v))
 			r = telemetry.Result{Outcome: telemetry.OutcomeUnknown, Detail: "panic"}
 		}
 	}()
@@ -209,6 +279,14 @@ func (c *Commands) act(ctx context.Context, d devices.Commander, cmd *frame.Comm
 		r.Outcome = telemetry.OutcomeUnknown
 	}
 	return r
+}
+
+// panicText is what a panic says, or only its type where it may say an argument that is a person's.
+func panicText(d devices.Commander, action string, v any) string {
+	if p, ok := d.(devices.Private); ok && p.Private(action) {
+		return fmt.Sprintf("%T", v)
+	}
+	return fmt.Sprint(v)
 }
 
 // finish writes the outcome down and tells it.

@@ -2,11 +2,14 @@ package command
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
 
+	"yizhan/broker/frame"
 	"yizhan/devices/telemetry"
 )
 
@@ -22,9 +25,22 @@ type entry struct {
 	ID      string            `json:"id"`
 	Device  string            `json:"device,omitempty"`
 	Action  string            `json:"action,omitempty"`
+	Args    string            `json:"args,omitempty"`    // fingerprint of device, action and arguments; empty in logs of older releases
 	Outcome telemetry.Outcome `json:"outcome,omitempty"` // empty: the intent
 	Detail  string            `json:"detail,omitempty"`
 	Told    bool              `json:"told,omitempty"`
+}
+
+// fingerprint tells whether two commands are the same without telling what they ask: 16 bytes of an HMAC-SHA256 over device, action and
+// arguments, keyed with the id, so that equal arguments of two commands look different.
+func fingerprint(cmd *frame.Command) string {
+	b, err := json.Marshal([]any{cmd.Device, cmd.Action, cmd.Args}) // keys of maps are sorted
+	if err != nil {
+		panic("BUG: command log: " + err.Error())
+	}
+	sum := hmac.New(sha256.New, []byte(cmd.ID))
+	sum.Write(b)
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // keep is how many commands the log remembers, and compactAt the lines at which it is rewritten.
