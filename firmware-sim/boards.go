@@ -66,6 +66,8 @@ func (y *yard) wire(b *board, world *scenario.World) error {
 			rack.Cabinet, err = y.cabinet(b, device, locker, world)
 		case kind == "courier":
 			rack.Scanner = b.handheld(device)
+		case kind == "site" && device == "modem":
+			err = y.modem(b, device)
 		default:
 			err = fmt.Errorf("%s: no device for a %s", bind.Device, kind)
 		}

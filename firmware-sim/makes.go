@@ -78,6 +78,17 @@ func (b *board) gather() {
 	}
 }
 
+// modem is a GSM modem with a SIM.
+func (y *yard) modem(b *board, device string) error {
+	l, port, err := y.line(b, device, 115200)
+	if err != nil {
+		return err
+	}
+	b.add(device, "modem", port, "")
+	b.run = append(b.run, firmware.NewModem(l).Run)
+	return nil
+}
+
 // w1Probe is the number of the probe in each 1-Wire box.
 const w1Probe = "28-0316a2795e50"
 
@@ -106,7 +117,7 @@ func (y *yard) climate(b *board, device, coldbox string) error {
 	return nil
 }
 
-// thermometer is a DS18B20. Its folder holds a value only while the story is told.
+// thermometer is a DS18B20. Its folder appears when it runs: before, nobody knows how cold it is.
 func (y *yard) thermometer(b *board, device string, measure func(time.Time) (float64, float64)) error {
 	bus := &firmware.Thermometers{Dir: b.file("w1-" + device)}
 	b.add(device, "onewire", "", fmt.Sprintf("root: %q, every: 5s, probes: [{address: %s, probe: air}]", bus.Dir, w1Probe))

@@ -73,6 +73,12 @@ func (c *county) yaml() []byte {
 		p("  - {id: lk-%s-1, site: out-%s}", slug(o), slug(o))
 	}
 	p("  - {id: jt-1} # beside the cloud: its device is the network of terminals")
+	c.bindings(p)
+	return b.Bytes()
+}
+
+// bindings say which device speaks for which thing.
+func (c *county) bindings(p func(format string, args ...any)) {
 	p("\nbindings:")
 	bind := func(device, thing string) { p("  - {device: %s, thing: %s}", device, thing) }
 	bind("wh-1/dock-a", "boundary/dock-a")
@@ -95,7 +101,7 @@ func (c *county) yaml() []byte {
 			bind(fmt.Sprintf("jt-1/v%02d-term", i+1), fmt.Sprintf("vehicle/v%02d", i+1))
 		}
 	}
-	return b.Bytes()
+	bind("lk-"+slug(c.outlets[2])+"-1/modem", "site/out-"+slug(c.outlets[2]))
 }
 
 func slug(s settlement) string { return strings.ToLower(s.en) }
