@@ -152,7 +152,8 @@ func (p *places) gatewayOf(b *board) county.Gateway {
 }
 
 // Hello takes what a gateway says after it connected: the anchor of its clock, its software and
-// what it holds. It answers with the committed ranges of every lane that the hello lists.
+// what it holds. It answers with the committed ranges of every lane that the hello lists, and
+// alarms what no account of the ledger covers.
 func (s *Store) Hello(ctx context.Context, gateway string, h *frame.Hello, received time.Time) (acks []frame.Ack, changes []county.Change, err error) {
 	err = s.update(ctx, "hello", func(c conn) error {
 		acks, changes = nil, nil
@@ -161,13 +162,14 @@ func (s *Store) Hello(ctx context.Context, gateway string, h *frame.Hello, recei
 			return err
 		}
 		b := boards[gateway]
-		committed, err := readSpans(ctx, c, gateway)
+		books, err := readBooks(ctx, c, gateway)
 		if err != nil {
 			return err
 		}
+		rows, alarms := books.listen(b.lanes, h.Lanes, received)
 		b.backlog, b.lanes = 0, h.Lanes
 		for _, l := range h.Lanes {
-			have := committed[laneKey{l.Epoch, l.Lane}]
+			have := books.kept[laneKey{l.Epoch, l.Lane}]
 			if l.Next > max(1, l.First) {
 				for _, r := range have.missing(max(1, l.First), l.Next-1) {
 					b.backlog += int64(r.To - r.From + 1)
@@ -180,6 +182,12 @@ func (s *Store) Hello(ctx context.Context, gateway string, h *frame.Hello, recei
 		b.received = max(b.received, ms(received))
 		b.version++
 		changes = []county.Change{{Kind: county.GatewayChanged, ID: gateway, Version: b.version, Object: s.registry.Load().gatewayOf(b)}}
+		if err := c.put(ctx, accountsTable, rows); err != nil {
+			return err
+		}
+		if err := c.put(ctx, alarmsTable, alarms); err != nil {
+			return err
+		}
 		return c.put(ctx, gatewaysTable, [][]any{b.row()})
 	})
 	return acks, changes, err

@@ -110,6 +110,7 @@ func (c *commit) admit(ctx context.Context) error {
 			c.verdicts = append(c.verdicts, v)
 			continue
 		}
+		refused := len(c.refused)
 		for _, r := range l.spans.missing(f.First(), f.Last()) {
 			for seq := r.From; seq <= r.To; seq++ {
 				n := int(seq - f.First())
@@ -119,6 +120,7 @@ func (c *commit) admit(ctx context.Context) error {
 				v.Fresh++
 			}
 		}
+		l.refused += int64(len(c.refused) - refused)
 		c.enter(l, a, &v)
 		c.verdicts = append(c.verdicts, v)
 	}

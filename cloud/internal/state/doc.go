@@ -31,7 +31,7 @@
 //
 // Keyed get, put and range, behind one small dialect layer: rows go in as arrays through unnest or by
 // COPY on Postgres, one by one through a prepared statement on SQLite; times are Unix milliseconds, documents JSON. Migrations are goose's, under a session lock on Postgres.
-// SQLite: WAL, synchronous FULL, one writer connection. Postgres: correct with two ingest
+// SQLite: WAL, synchronous FULL, one writer connection. Postgres: one generic plan a statement, by keys; correct with two ingest
 // workers; archive numbers are taken under a row lock, so that they count in commit order and a
 // reader of the archive never skips a late one.
 //

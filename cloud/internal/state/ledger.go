@@ -23,6 +23,7 @@ type lane struct {
 	reads   int64
 	tip     uint64 // the last record of the frame that reached furthest
 	tipHash []byte
+	refused int64 // of records, those that are in quarantine
 	changed bool
 	group   []*county.Arrival // taken in this transaction: not in the archive yet
 }
@@ -69,9 +70,9 @@ func (c *commit) readLanes(ctx context.Context, ids []string) (map[string]bool, 
 	w := c.c.words()
 	err := c.c.each(ctx, func(scan func(...any) error) error {
 		var id, text string
-		var records, reads, tip int64
+		var records, reads, tip, refused int64
 		var hash []byte
-		if err := scan(&id, &text, &records, &reads, &tip, &hash); err != nil {
+		if err := scan(&id, &text, &records, &reads, &tip, &hash, &refused); err != nil {
 			return err
 		}
 		s, err := parseSpans(text)
@@ -79,10 +80,10 @@ func (c *commit) readLanes(ctx context.Context, ids []string) (map[string]bool, 
 			return fmt.Errorf("ranges %s: %w", id, err)
 		}
 		l := c.lanes[id]
-		l.spans, l.records, l.reads, l.tip, l.tipHash = s, records, reads, uint64(tip), hash
+		l.spans, l.records, l.reads, l.tip, l.tipHash, l.refused = s, records, reads, uint64(tip), hash, refused
 		found[id] = true
 		return nil
-	}, "select id, spans, records, readings, tip, tip_hash from ranges where "+w.in("id", "$1")+" order by id"+w.lock, w.list(ids))
+	}, "select id, spans, records, readings, tip, tip_hash, quarantined from ranges where "+w.in("id", "$1")+" order by id"+w.lock, w.list(ids))
 	return found, err
 }
 
@@ -119,7 +120,7 @@ func (l *lane) row() []any {
 	if hash == nil {
 		hash = []byte{}
 	}
-	return []any{l.id, l.gateway, l.epoch.String(), int64(l.lane), l.spans.String(), l.records, l.reads, int64(l.tip), hash}
+	return []any{l.id, l.gateway, l.epoch.String(), int64(l.lane), l.spans.String(), l.records, l.reads, int64(l.tip), hash, l.refused}
 }
 
 // forked tells whether a frame contradicts what is committed: a record of it that is covered

@@ -58,6 +58,7 @@ func (s *Store) Poison(ctx context.Context, a county.Arrival, reason string) (v 
 		for _, r := range l.spans.missing(f.First(), f.Last()) {
 			v.Fresh += int(r.To - r.From + 1)
 		}
+		l.refused += int64(v.Fresh)
 		w.enter(l, &w.arrivals[0], &v)
 		v.Ranges = l.spans
 		w.frames = nil // history would trip over it too

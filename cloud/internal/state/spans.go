@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,4 +90,33 @@ func parseSpans(text string) (spans, error) {
 		s = append(s, frame.Range{From: a, To: b})
 	}
 	return s, nil
+}
+
+// merged is ranges in any order, overlapping or not, as spans; what is no range is left out.
+func merged(ranges []frame.Range) spans {
+	ranges = slices.DeleteFunc(slices.Clone(ranges), func(r frame.Range) bool { return r.From == 0 || r.From > r.To || r.To >= maxSeq })
+	slices.SortFunc(ranges, func(a, b frame.Range) int { return cmp.Compare(a.From, b.From) })
+	var s spans
+	for _, r := range ranges {
+		if n := len(s) - 1; n >= 0 && r.From <= s[n].To+1 {
+			s[n].To = max(s[n].To, r.To)
+		} else {
+			s = append(s, r)
+		}
+	}
+	return s
+}
+
+// without is what of ranges is not in s.
+func (s spans) without(ranges []frame.Range) (out spans) {
+	for _, r := range ranges {
+		i, _ := slices.BinarySearchFunc(s, r.From, func(h frame.Range, from uint64) int { return cmp.Compare(h.To, from) })
+		out = append(out, s[i:].missing(r.From, r.To)...)
+	}
+	return out
+}
+
+// within is what of ranges is in s.
+func (s spans) within(ranges spans) (out spans) {
+	return s.without(ranges).without(ranges)
 }

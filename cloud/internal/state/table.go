@@ -105,9 +105,10 @@ var (
 	registryTable   = newTable("registry", 2, "kind, id, doc", "")
 	bindingsTable   = newTable("bindings", 2, "device, since_ms n, thing", "")
 	gatewaysTable   = newTable("gateways", 1, "id, version n, received_ms n, software, boot, mono_ns n, mono_ms n, epochs n, committed n, backlog n, lanes", "")
-	rangesTable     = newTable("ranges", 1, "id, gateway, epoch, lane n, spans, records n, readings n, tip n, tip_hash b", "")
+	rangesTable     = newTable("ranges", 1, "id, gateway, epoch, lane n, spans, records n, readings n, tip n, tip_hash b, quarantined n", "")
 	openingsTable   = newTable("openings", 3, "gateway, epoch, lane n, doc, received_ms n", "nothing")
 	tombstonesTable = newTable("tombstones", 4, "gateway, epoch, lane n, seq n, of_epoch, ranges, dropped n, reason, received_ms n", "nothing")
+	accountsTable   = newTable("accounts", 3, "gateway, epoch, lane n, last n, said_ms n, alarmed", "")
 	framesTable     = appended(newTable("frames", 0, "no n, day n, gateway, epoch, lane n, first n, last n, received_ms n, committed_ms n, fresh n, body b", ""))
 	alarmsTable     = newTable("alarms", 1, "id, at_ms n, gateway, device, code, severity, detail", "nothing")
 	outboxTable     = appended(newTable("outbox", 0, "kind, key, doc, created_ms n", ""))
@@ -125,7 +126,7 @@ var (
 	commandsTable = newTable("commands", 1, "id, created_ms n, doc, outcome, detail, answered_ms n", "nothing")
 	// Rows that are made to be locked, and left as they are where they exist.
 	newGatewaysTable = newTable("gateways", 1, "id, version n, received_ms n, software, boot, mono_ns n, mono_ms n, epochs n, committed n, backlog n, lanes", "nothing")
-	newLanesTable    = newTable("ranges", 1, "id, gateway, epoch, lane n, spans, records n, readings n, tip n, tip_hash b", "nothing")
+	newLanesTable    = newTable("ranges", 1, "id, gateway, epoch, lane n, spans, records n, readings n, tip n, tip_hash b, quarantined n", "nothing")
 	newVehiclesTable = newTable("vehicles", 1, "id, version n, at_ms n, tq, position, stay_site, stay_from n, stay_to n", "nothing")
 	newLockersTable  = newTable("lockers", 1, "id, version n", "nothing")
 

@@ -1,0 +1,219 @@
+package state
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"yizhan/broker/frame"
+	"yizhan/cloud/internal/county"
+	"yizhan/devices/telemetry"
+)
+
+func record(t testing.TB, typ frame.Type, body any) frame.Record {
+	b, err := json.Marshal(body)
+	require.NoError(t, err)
+	return frame.Record{Type: typ, Quality: telemetry.Unknown, Payload: b}
+}
+
+// fixes are n records of lane track.
+func fixes(n int) (out []frame.Record) {
+	for i := range n {
+		out = append(out, entry(position("gps", float64(i), 30.5, 103.2)))
+	}
+	return out
+}
+
+// says is a hello of van-01 that holds first..next-1 of each lane.
+func (w *world) says(lanes ...frame.LaneState) {
+	w.t.Helper()
+	w.now = w.now.Add(time.Minute)
+	_, _, err := w.Hello(w.t.Context(), "van-01", &frame.Hello{Boot: frame.Boot{9}, MonoNS: 77, Lanes: lanes}, w.now)
+	require.NoError(w.t, err)
+}
+
+func (w *world) ledger() county.Ledger {
+	w.t.Helper()
+	l, ok, err := w.Ledger(w.t.Context(), "van-01")
+	require.NoError(w.t, err)
+	require.True(w.t, ok)
+	require.Equal(w.t, l.Produced, l.Committed+l.Spooled+l.Dropped+l.Unexplained)
+	for _, a := range l.Lanes {
+		require.Equal(w.t, a.Produced, a.Committed+a.Spooled+a.Dropped+a.Unexplained)
+	}
+	return l
+}
+
+// holeAlarms are the details of the alarms of holes.
+func (w *world) holeAlarms() (out []string) {
+	err := w.each(w.t.Context(), func(scan func(...any) error) error {
+		var s string
+		err := scan(&s)
+		out = append(out, s)
+		return err
+	}, "select detail from alarms where code = $1 order by at_ms, detail", holeCode)
+	require.NoError(w.t, err)
+	return out
+}
+
+func TestLedgerKnowsWhereEveryRecordIs(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		s := w.lane("van-01", telemetry.Track)
+		w.commit(w.arrival(s, fixes(3)...)) // 1-3
+		w.arrival(s, fixes(2)...)           // 4, 5: 4 is dropped, 5 is on its way
+		w.commit(w.arrival(s, fixes(2)...)) // 6-7
+		w.commit(w.arrival(w.lane("van-01", telemetry.Command), record(t, frame.TypeTombstone, frame.Tombstone{Epoch: s.epoch, Count: 4, Reason: "thinned"})))
+		w.says(frame.LaneState{Epoch: s.epoch, Lane: s.lane, First: 5, Next: 11})
+		w.arrival(s, fixes(3)...)
+		w.commit(w.arrival(s, record(t, frame.TypeTombstone, frame.Tombstone{Epoch: s.epoch, Ranges: []frame.Range{{From: 3, To: 4}}, Count: 2, Reason: "lane_full"}))) // 11
+		l := w.ledger()
+		require.Equal(t, w.now, *l.Said)
+		var got county.LaneAccount
+		for _, a := range l.Lanes {
+			if a.Lane == "track" {
+				got = a
+			}
+		}
+		require.Equal(t, county.LaneAccount{
+			Epoch: s.epoch.String(), Lane: "track", Known: true,
+			Account: county.Account{Produced: 10, Committed: 5, Spooled: 4, Dropped: 1, Newer: 1},
+			Ranges:  []frame.Range{{From: 1, To: 3}, {From: 6, To: 7}, {From: 11, To: 11}}, Holes: []frame.Range{},
+			Drops: []county.Drop{{Reason: "lane_full", Tombstones: 1, Count: 2}},
+		}, got, "3 arrived although a tombstone names it")
+		require.Empty(t, w.holeAlarms())
+		_, ok, err := w.Ledger(t.Context(), "nobody")
+		require.NoError(t, err)
+		require.False(t, ok)
+		quiet, ok, err := w.Ledger(t.Context(), "van-02")
+		require.NoError(t, err)
+		require.True(t, ok, "a board of the registry that never spoke")
+		require.Nil(t, quiet.Said)
+		require.Empty(t, quiet.Lanes)
+	})
+}
+
+func TestHoleIsAlarmedOnce(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		s := w.lane("van-01", telemetry.Track)
+		w.commit(w.arrival(s, fixes(2)...)) // 1-2
+		late := w.arrival(s, fixes(2)...)   // 3-4
+		w.commit(w.arrival(s, fixes(1)...)) // 5
+		holds := frame.LaneState{Epoch: s.epoch, Lane: s.lane, First: 5, Next: 6}
+		w.says(holds)
+		require.Equal(t, []frame.Range{{From: 3, To: 4}}, w.ledger().Lanes[0].Holes)
+		require.Len(t, w.holeAlarms(), 1)
+		require.Contains(t, w.holeAlarms()[0], "2 records are neither committed nor on the board nor dropped with a reason: 3-4")
+		w.says(holds)
+		w.says()
+		require.Len(t, w.holeAlarms(), 1, "told once")
+
+		w.commit(late)
+		require.Zero(t, w.ledger().Unexplained, "it came after all")
+		w.arrival(s, fixes(1)...)           // 6
+		w.commit(w.arrival(s, fixes(1)...)) // 7
+		w.says(frame.LaneState{Epoch: s.epoch, Lane: s.lane, First: 7, Next: 8})
+		require.Len(t, w.holeAlarms(), 2, "another hole is another alarm")
+		require.Contains(t, w.holeAlarms()[1], "1 records")
+	})
+}
+
+func TestLaneThatLeftTheCardUncommittedIsAHole(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.says(frame.LaneState{Epoch: 7, Lane: telemetry.Custody, First: 1, Next: 4}, frame.LaneState{Epoch: 8, Lane: telemetry.Custody, First: 1, Next: 1})
+		require.EqualValues(t, 3, w.ledger().Spooled)
+		w.says(frame.LaneState{Epoch: 8, Lane: telemetry.Custody, First: 1, Next: 1})
+		l := w.ledger()
+		require.EqualValues(t, 3, l.Unexplained)
+		require.Equal(t, frame.Epoch(7).String(), l.Lanes[0].Epoch, "what needs a look stands first")
+		require.Len(t, w.holeAlarms(), 1)
+	})
+}
+
+func TestAlarmWaitsForTombstonesThatAreOnTheirWay(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		s := w.lane("van-01", telemetry.Track)
+		w.arrival(s, fixes(4)...) // 1-4 left the card
+		said := w.arrival(s, record(t, frame.TypeTombstone, frame.Tombstone{Epoch: s.epoch, Ranges: []frame.Range{{From: 1, To: 3}}, Count: 3, Reason: "lane_full"}))
+		holds := frame.LaneState{Epoch: s.epoch, Lane: s.lane, First: 5, Next: 6}
+		w.says(holds)
+		w.says(holds)
+		require.EqualValues(t, 4, w.ledger().Unexplained)
+		require.Empty(t, w.holeAlarms(), "record 5 may say why")
+		w.commit(said)
+		w.arrival(s, fixes(1)...)                                                // 6: the lane is never drained at a hello
+		w.says(frame.LaneState{Epoch: s.epoch, Lane: s.lane, First: 5, Next: 7}) // all that was held has come
+		require.Len(t, w.holeAlarms(), 1)
+		require.Contains(t, w.holeAlarms()[0], "1 records are neither committed nor on the board nor dropped with a reason: 4-4")
+	})
+}
+
+func TestProducedIsWhatTheBoardSaid(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		s := w.lane("van-01", telemetry.Track)
+		w.arrival(s, fixes(1)...)
+		w.commit(w.arrival(s, fixes(2)...)) // 2-3
+		l := w.ledger()
+		require.False(t, l.Lanes[0].Known)
+		require.Equal(t, county.Account{Newer: 2}, l.Account, "a number in the database says nothing of what was made")
+		// the next epoch names the ends of one that no hello ever listed
+		next := &sender{gateway: "van-01", epoch: 77, lane: telemetry.Custody, next: 1}
+		w.commit(w.arrival(next, record(t, frame.TypeOpening, frame.Opening{Prev: s.epoch, Ends: []frame.LaneEnd{{Lane: telemetry.Track, Last: 5}, {Lane: telemetry.Command, Last: 2}}})))
+		require.EqualValues(t, 5, w.ledger().Unexplained, "1, 4, 5 and two of lane command")
+		require.Empty(t, w.holeAlarms(), "no hello yet")
+		w.says(frame.LaneState{Epoch: 77, Lane: telemetry.Custody, First: 1, Next: 2})
+		require.Len(t, w.holeAlarms(), 2, "one a lane")
+		l = w.ledger()
+		require.EqualValues(t, 5+2+1, l.Produced)
+		w.commit(w.arrival(&sender{gateway: "van-01", epoch: 78, lane: telemetry.Custody, next: 1}, record(t, frame.TypeOpening, frame.Opening{Prev: s.epoch, Ends: []frame.LaneEnd{{Lane: telemetry.Track, Last: 2}, {Lane: 9, Last: 3}, {Lane: telemetry.Custody, Last: 1 << 63}}})))
+		require.Equal(t, l.Produced, w.ledger().Produced, "a restored card doesn't take back what was said")
+	})
+}
+
+func TestQuarantinedRecordsAreCountedInTheLedger(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		s := w.lane("van-01", telemetry.Track)
+		w.commit(w.arrival(s,
+			frame.Record{Type: frame.TypeReading, Quality: telemetry.Unknown, Payload: []byte(`{"device":"gps","kind":"position","body":{"lat":91,"lon":1}}`)},
+			record(t, frame.TypeQuarantine, frame.Quarantine{Source: "gps", Reason: "body.lat"}), entry(position("gps", 1, 30.5, 103.2))))
+		_, err := w.Poison(t.Context(), w.arrival(s, fixes(4)...), "test")
+		require.NoError(t, err)
+		w.says(frame.LaneState{Epoch: s.epoch, Lane: s.lane, First: 1, Next: 8})
+		l := w.ledger()
+		require.Equal(t, county.Account{Produced: 7, Committed: 7, Quarantined: 6}, l.Account)
+		require.EqualValues(t, 3, l.Refused)
+	})
+}
+
+func TestSpansAreSets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string) (rs []frame.Range, set map[uint64]bool) {
+			set = map[uint64]bool{}
+			for range rapid.IntRange(0, 6).Draw(t, name) {
+				r := frame.Range{From: rapid.Uint64Range(0, 30).Draw(t, "from"), To: rapid.Uint64Range(0, 30).Draw(t, "to")}
+				rs = append(rs, r)
+				for n := r.From; r.From > 0 && n <= r.To; n++ {
+					set[n] = true
+				}
+			}
+			return rs, set
+		}
+		ar, as := draw("a")
+		br, bs := draw("b")
+		a, b := merged(ar), merged(br)
+		require.EqualValues(t, len(as), a.count())
+		both, only := spans(nil), spans(nil)
+		for n := uint64(1); n <= 30; n++ {
+			switch {
+			case as[n] && bs[n]:
+				both = both.add(n, n)
+			case bs[n]:
+				only = only.add(n, n)
+			}
+		}
+		require.Equal(t, both.String(), a.within(b).String())
+		require.Equal(t, only.String(), a.without(b).String())
+	})
+}
