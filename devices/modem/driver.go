@@ -2,6 +2,7 @@ package modem
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -28,7 +29,9 @@ type Driver struct {
 
 // New makes the driver of a valid config.
 func New(c Config, env devices.Env) (*Driver, error) {
-	return &Driver{cfg: c.withDefaults(), env: env, commands: make(chan command)}, nil
+	d := &Driver{cfg: c.withDefaults(), env: env, commands: make(chan command)}
+	d.outbox.ref = byte(rand.Uint32()) // a phone must not join parts with those of a message before the restart
+	return d, nil
 }
 
 // Counters returns the counters of doc.go.
