@@ -45,7 +45,7 @@ type played struct {
 	stop func()
 }
 
-// play runs a county of three boards; change may alter it before it is switched on.
+// play runs a county of three boards, unless o names others; change may alter it before it is switched on.
 func play(t *testing.T, o options, change func(*site)) *played {
 	t.Helper()
 	var err error
@@ -53,7 +53,10 @@ func play(t *testing.T, o options, change func(*site)) *played {
 		o.bin, err = programs()
 		require.NoError(t, err)
 	}
-	o.county, o.boards = "../configs/county", "wh-1,van-01,lk-qingshi-1"
+	o.county = "../configs/county"
+	if o.boards == "" {
+		o.boards = "wh-1,van-01,lk-qingshi-1"
+	}
 	if o.data == "" {
 		o.data = t.TempDir()
 	}
@@ -107,6 +110,54 @@ type timeline struct {
 	Waybill  string
 	Stage    string
 	Evidence []struct{ Step, Stage, Device string }
+}
+
+// The same day with devices of other makes: a terminal of JT/T 808 in the van, a serial UHF module at the gate, a locker on
+// KERONG boards, one that speaks MQTT, a DS18B20 and an SHT3x in cold boxes, a modem.
+func TestOtherMakes(t *testing.T) {
+	p := play(t, options{speed: 100, seed: 3, boards: "wh-1,van-03,van-04,van-05,jt-1,lk-baihe-1,lk-yuntai-1,lk-beixi-1"}, nil)
+	get := func(path string, into any) bool { return p.front.get(t.Context(), "/api/v1/"+path, into) == nil }
+	opened := map[string]string{} // locker -> a parcel that went through it
+	require.Eventually(t, func() bool {
+		var list struct {
+			Items []struct{ Waybill, Stage, Destination string }
+		}
+		if !get("parcels?limit=200", &list) {
+			return false
+		}
+		for _, x := range list.Items {
+			var one timeline
+			if x.Stage != "picked_up" || !get("parcels/"+x.Waybill, &one) {
+				continue
+			}
+			for _, e := range one.Evidence {
+				if e.Step == "collected" {
+					opened[e.Device] = x.Waybill
+				}
+			}
+		}
+		return opened["lk-yuntai-1/board"] != "" && opened["lk-beixi-1/board"] != ""
+	}, 120*time.Second, 500*time.Millisecond, "opened: %v", &opened)
+	device := func(id, kind string) (value map[string]any) {
+		var d struct {
+			Last map[string]struct{ Value map[string]any }
+		}
+		require.True(t, get("devices/"+id, &d), id)
+		return d.Last[kind].Value
+	}
+	require.Equal(t, 2013.0, device("jt-1/v05-term", "health")["protocol"])
+	require.Equal(t, "out", device("wh-1/dock-b", "tag")["passage"])
+	require.InDelta(t, 5, device("van-03/cold", "climate")["temperature_c"], 3)
+	require.NotContains(t, device("van-03/cold", "climate"), "humidity_pct", "a DS18B20 measures none")
+	require.InDelta(t, 60, device("van-04/cold", "climate")["humidity_pct"], 15)
+	require.Equal(t, 1.0, device("lk-baihe-1/modem", "health")["registered"])
+	var v struct {
+		Position struct{ Value struct{ Lat, Lon float64 } }
+	}
+	require.True(t, get("vehicles/v05", &v))
+	at := p.yard.story.Where("v05", time.Now())
+	require.InDelta(t, at.Lat, v.Position.Value.Lat, 0.1)
+	require.InDelta(t, at.Lon, v.Position.Value.Lon, 0.1)
 }
 
 // One parcel goes the whole way, and every step of it was seen by a device.
