@@ -14,6 +14,7 @@ import (
 // messages in PDU mode only, and has the patience of a real one: what comes while it sends is lost.
 type Modem struct {
 	Line cable
+	Baud int // the speed it is set to; any where zero
 
 	Takes    time.Duration // for the network to take a message
 	Delivers time.Duration // from there until the status report
@@ -69,6 +70,10 @@ func (m *Modem) Run(ctx context.Context) error {
 func (m *Modem) took(b []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if l, wired := m.Line.(interface{ Speed() int }); wired && m.Baud != 0 && l.Speed() != m.Baud {
+		m.say("\x00\xe0\xfc\x80") // what its bits look like at another speed
+		return
+	}
 	for _, c := range b {
 		if m.busy {
 			continue

@@ -256,3 +256,39 @@ func TestDriverOnANoisyLine(t *testing.T) {
 		require.Positive(t, p.driver.Counters()["garbled"])
 	})
 }
+
+// On a real line, at the wrong speed and at the right one.
+func TestDriverOnASerialLine(t *testing.T) {
+	m, l := onALine(t)
+	m.with(func() { m.Baud = 115200 })
+	run := func(baud string) (*modem.Driver, chan error, chan telemetry.Reading, context.CancelFunc) {
+		d, err := modem.New(modem.Config{Port: "serial:" + l.Path + "?baud=" + baud}, devices.Env{Name: "sms", Log: slog.New(slog.DiscardHandler), Open: port.Open})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended, out := make(chan error, 1), make(chan telemetry.Reading, 64)
+		go func() {
+			ended <- d.Run(ctx, func(_ context.Context, rs ...telemetry.Reading) error {
+				for _, r := range rs {
+					out <- r
+				}
+				return nil
+			})
+		}()
+		return d, ended, out, cancel
+	}
+	d, ended, _, cancel := run("9600")
+	defer cancel()
+	require.ErrorContains(t, <-ended, "no modem answers")
+	require.Zero(t, d.Counters()["frames_ok"])
+
+	d, ended, out, cancel := run("115200")
+	defer cancel()
+	require.Equal(t, telemetry.KindHealth, (<-out).Kind)
+	text := strings.Repeat("包裹到了。", 14)
+	r := d.Command(t.Context(), telemetry.CommandTo{ID: "a", Action: "send_sms", Args: map[string]string{"to": villager, "text": text}})
+	require.Equal(t, telemetry.Result{Command: "a", Outcome: telemetry.Done, Detail: "sent parts=1 mr=1"}, r)
+	require.JSONEq(t, `{"command":"a","outcome":"done","detail":"delivered"}`, string((<-out).Body))
+	require.Equal(t, text, m.Text(villager))
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
+}
