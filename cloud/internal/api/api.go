@@ -33,6 +33,7 @@ type Things interface {
 type Boards interface {
 	Gateways(ctx context.Context) ([]county.Gateway, error)
 	Gateway(ctx context.Context, id string) (county.Gateway, bool, error)
+	Ledger(ctx context.Context, gateway string) (county.Ledger, bool, error)
 	Devices(ctx context.Context) ([]county.Device, error)
 	Device(ctx context.Context, id string) (county.Device, bool, error)
 }

@@ -106,6 +106,26 @@ func TestEveryListAndItemAnswers(t *testing.T) {
 	require.Equal(t, "2026-08-05T06:00:00Z", v["time"])
 }
 
+func TestLedgerOfABoard(t *testing.T) {
+	_, a := newAPI(t)
+	code, v := ask(t, a, "GET", "/api/v1/gateways/van-01/ledger", "")
+	require.Equal(t, 200, code)
+	require.EqualValues(t, 9, v["produced"])
+	require.EqualValues(t, 1, v["unexplained"])
+	lane := v["lanes"].([]any)[0].(map[string]any)
+	require.Equal(t, "0000000000000007", lane["epoch"])
+	require.EqualValues(t, 2, lane["dropped"])
+	require.Equal(t, []any{map[string]any{"from": 3.0, "to": 3.0}}, lane["holes"])
+	require.Equal(t, "lane_full", lane["drops"].([]any)[0].(map[string]any)["reason"])
+	code, v = ask(t, a, "GET", "/api/v1/gateways/nobody/ledger", "")
+	require.Equal(t, 404, code)
+	require.Contains(t, v["detail"], "no gateway has the id nobody")
+	doc, err := a.OpenAPI()
+	require.NoError(t, err)
+	require.Contains(t, string(doc), "/api/v1/gateways/{id}/ledger")
+	require.Contains(t, string(doc), "unexplained")
+}
+
 func TestWrongQuestionsNameTheField(t *testing.T) {
 	_, a := newAPI(t)
 	for path, want := range map[string]string{

@@ -8,7 +8,7 @@
 //	GET  /coldboxes, /coldboxes/{id}, /coldboxes/{id}/climate?from&to
 //	GET  /parcels?q&after&limit, /parcels/{waybill}
 //	GET  /devices, /devices/{gateway}/{device}
-//	GET  /gateways, /gateways/{id}
+//	GET  /gateways, /gateways/{id}, /gateways/{id}/ledger
 //	POST /waybills                       one or up to 1,000: good rows pass, bad rows come back with index and field
 //	POST /commands, GET /commands, GET /commands/{id}
 //	GET  /stream                         changes (room live)

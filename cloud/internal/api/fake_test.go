@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"yizhan/broker/frame"
 	"yizhan/cloud/internal/api"
 	"yizhan/cloud/internal/county"
 )
@@ -55,6 +56,15 @@ func (f *fake) Gateway(_ context.Context, id string) (county.Gateway, bool, erro
 func (f *fake) Devices(context.Context) ([]county.Device, error) { return f.devices, f.broken }
 func (f *fake) Device(_ context.Context, id string) (county.Device, bool, error) {
 	return pick(f, f.devices, func(v county.Device) bool { return v.ID == id })
+}
+
+func (f *fake) Ledger(_ context.Context, id string) (county.Ledger, bool, error) {
+	_, ok, err := pick(f, f.boards, func(g county.Gateway) bool { return g.ID == id })
+	lane := county.LaneAccount{
+		Epoch: "0000000000000007", Lane: "track", Known: true, Account: county.Account{Produced: 9, Committed: 6, Dropped: 2, Unexplained: 1},
+		Ranges: []frame.Range{{From: 4, To: 9}}, Holes: []frame.Range{{From: 3, To: 3}}, Drops: []county.Drop{{Reason: "lane_full", Tombstones: 1, Count: 2}},
+	}
+	return county.Ledger{Gateway: id, Account: lane.Account, Lanes: []county.LaneAccount{lane}}, ok, err
 }
 
 func (f *fake) Parcels(_ context.Context, q, after string, limit int) (items []county.Parcel, next string, err error) {

@@ -263,8 +263,8 @@ func (b *books) alarm(k laneKey, holes spans, received time.Time) []any {
 	if len(holes) > toldRanges {
 		more = " and more"
 	}
-	detail := fmt.Sprintf("epoch %v, lane %v: %d records are neither committed nor on the board nor dropped with a reason: %v%s",
-		k.epoch, k.lane, holes.count(), holes[:min(len(holes), toldRanges)], more)
+	detail := fmt.Sprintf("epoch %v, lane %v: neither committed nor on the board nor dropped with a reason: %v%s (%d in all)",
+		k.epoch, k.lane, holes[:min(len(holes), toldRanges)], more, holes.count())
 	id := digest(holeCode, b.gateway, k.epoch.String(), k.lane.String(), holes.String())
 	return []any{id, ms(received), b.gateway, "", holeCode, string(telemetry.Critical), detail}
 }

@@ -11,7 +11,7 @@
 //     Hello, Quarantine and Poison are its smaller sisters.
 //   - The read face of the API: Vehicles, Vehicle, Lockers, Locker, ColdBoxes, ColdBox, Gateways,
 //     Gateway, Devices, Device, Parcels, Timeline, PutWaybills, PutCommand, Command, Commands,
-//     GatewayClock, Counts.
+//     GatewayClock, Counts, Ledger.
 //   - The source of history: Frames, Cursor, SetCursor, Thing; and its table where no other store is set.
 //
 // # Rules of state
@@ -26,6 +26,25 @@
 //
 // Which scan belongs to which deposit is read as pairings of a stretch of a gateway's time, before and after fresh evidence
 // is put: what differs is folded again. What is read grows with what happened at doors, not with scans.
+//
+// # Ledger
+//
+// Of each lane of each epoch, produced = committed + spooled + dropped + unexplained:
+//
+//	produced     the highest seq that the board named: next-1 of its hellos, or the end that an opening record gives
+//	             the epoch before; the most of all that was ever said, and never a number found in the database
+//	committed    the ranges; a record that arrived although a tombstone names it counts here
+//	dropped      named by a tombstone, whose reasons and counts stand beside
+//	spooled      neither, and within first..next of the board's last hello
+//	unexplained  the rest
+//
+// Committed records above what was said yet are newer; quarantined ones are among the committed.
+//
+// A hello alarms what is unexplained (ledger_hole), each seq once, and not before everything that could explain it is
+// here: the board holds no more of that lane, or the hole was there at the hello before and all that was held then has
+// come, for the tombstone of what is gone may be on its way. What a card lost goes by tombstone; what is alarmed
+// was lost without anybody saying so, be it by a board, a card put back, or by this store when it came back
+// older than it was.
 //
 // # SQL
 //
