@@ -6,6 +6,7 @@
 //	gateway key -config FILE        make the board's key if there is none, print the request for its certificate
 //	gateway hash                    read a password, print the line for the configuration
 //	gateway decode KIND [FILE]      print what a driver makes of captured bytes
+//	gateway record DEVICE FILE      write down the bytes between a device and its driver
 //	gateway spool PATH              print a spool's folder or one file of it
 //	gateway version
 //
@@ -19,7 +20,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -45,8 +45,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		word, args = args[0], args[1:]
 	}
-	if word == "decode" {
+	switch word {
+	case "decode":
 		return decode(args, stdin, stdout, stderr)
+	case "record":
+		return capture(ctx, args, stdout, stderr)
 	}
 	flags := flag.NewFlagSet("gateway "+word, flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -65,7 +68,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case word == "spool" && len(rest) == 1:
 		return report(stderr, edge.Dump(stdout, rest[0]))
 	case word != "" && word != "key" || len(rest) > 0 || *file == "":
-		fmt.Fprintln(stderr, "usage: gateway [-check] -config FILE | key -config FILE | hash | decode KIND [FILE] | spool PATH | version")
+		fmt.Fprintln(stderr, "usage: gateway [-check] -config FILE | key -config FILE | hash | decode KIND [FILE] | record DEVICE FILE | spool PATH | version")
 		return exitUsage
 	}
 	cfg, err := edge.Load(*file, kinds())
@@ -88,7 +91,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func serve(ctx context.Context, cfg edge.Config, stderr io.Writer) error {
 	limitMemory()
 	log := newLogger(stderr, cfg.Log)
-	e, err := edge.New(cfg, edge.Env{Kinds: kinds(), Version: version, Logger: log})
+	e, err := edge.New(cfg, edge.Env{Kinds: kinds(), Version: version, Logger: log, Socket: edge.Socket})
 	if err != nil {
 		return err
 	}
@@ -106,12 +109,4 @@ func hash(stdin io.Reader, stdout io.Writer) error {
 		_, err = fmt.Fprintln(stdout, h)
 	}
 	return err
-}
-
-func report(stderr io.Writer, err error) int {
-	if err != nil {
-		slog.New(slog.NewTextHandler(stderr, nil)).Error("gateway failed", "err", err)
-		return exitFailed
-	}
-	return exitOK
 }

@@ -81,3 +81,12 @@ func notify(ctx context.Context, log *slog.Logger, alive func()) (stopping func(
 		say("STOPPING=1")
 	}
 }
+
+// report logs why the program failed, and returns its exit status.
+func report(stderr io.Writer, err error) int {
+	if err != nil {
+		slog.New(slog.NewTextHandler(stderr, nil)).Error("gateway failed", "err", err)
+		return exitFailed
+	}
+	return exitOK
+}

@@ -23,4 +23,5 @@
 //	spool/       see gateway/internal/spool
 //	commands     see gateway/internal/command
 //	connection   the connection numbers that may have been used
+//	record.sock  where "gateway record" asks, see gateway/internal/record
 package edge

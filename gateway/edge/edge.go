@@ -17,6 +17,7 @@ import (
 	"yizhan/devices/telemetry"
 	"yizhan/gateway/internal/command"
 	"yizhan/gateway/internal/config"
+	"yizhan/gateway/internal/record"
 	"yizhan/gateway/internal/spool"
 	"yizhan/gateway/internal/status"
 	"yizhan/gateway/internal/supervise"
@@ -36,6 +37,7 @@ type Edge struct {
 	command *command.Commands
 	page    net.Listener // nil: no status page
 	drivers []driver
+	taps    *record.Taps
 
 	mu    sync.Mutex
 	parts map[string]error // vital parts; what ended them, nil while they run
@@ -52,7 +54,7 @@ func New(cfg Config, env Env) (*Edge, error) {
 	if err := env.defaults(&cfg); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	e := &Edge{cfg: cfg, env: env, log: env.Logger.With("gateway", cfg.Gateway), began: time.Now(), parts: map[string]error{}}
+	e := &Edge{cfg: cfg, env: env, log: env.Logger.With("gateway", cfg.Gateway), began: time.Now(), parts: map[string]error{}, taps: record.New()}
 	if err := e.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("gateway: %w", err), e.Close())
 	}
@@ -135,7 +137,9 @@ func (e *Edge) openDrivers() error {
 			if f.Kind != d.Kind {
 				continue
 			}
-			made, err := f.New(d.Settings, devices.Env{Name: d.ID, Log: log, Open: e.env.Open, Listen: e.listen, LAN: lan{e}})
+			made, err := f.New(d.Settings, devices.Env{
+				Name: d.ID, Log: log, Open: e.taps.Opener(d.ID, e.env.Open), Listen: e.taps.Listener(d.ID, e.listen), LAN: lan{e},
+			})
 			if err != nil {
 				return fmt.Errorf("device %s: %w", d.ID, err)
 			}
@@ -189,6 +193,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	if e.page != nil {
 		run("status", func(ctx context.Context) error { return status.Serve(ctx, e.page, e.log, e.Report) })
 	}
+	g.Go(func() error { e.serveRecordings(ctx); return nil })
 	for _, d := range e.drivers {
 		g.Go(func() error {
 			e.keep.Keep(ctx, supervise.Part{Name: d.id, Kind: d.kind, Log: d.log, Run: func(ctx context.Context) error { return d.Run(ctx, e.emitter(d.id)) }})

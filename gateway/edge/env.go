@@ -44,8 +44,9 @@ type Env struct {
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	Listen  func(network, addr string) (net.Listener, error)
 	Open    port.Opener
-	Rand    io.Reader      // of epochs
-	Jitter  func() float64 // 0 to 1, of pauses
+	Socket  func(path string) (net.Listener, error) // where recordings are asked for; nil: nowhere
+	Rand    io.Reader                               // of epochs
+	Jitter  func() float64                          // 0 to 1, of pauses
 	Logger  *slog.Logger
 }
 
