@@ -178,6 +178,15 @@ func announced(name, rest string) (n int, ok bool) {
 	return numberAt(fs, len(fs)-1), announces[name]
 }
 
+// booted are lines of a modem that has come up: what was set may be lost.
+func booted(line string) bool {
+	switch line {
+	case "SMS Ready", "SMS READY", "SMS DONE", "Call Ready", "PB DONE", "+PBREADY":
+		return true
+	}
+	return false
+}
+
 // restarts are lines of a modem that begins anew or goes down: what was set is lost.
 func restarts(line string) bool {
 	switch line {

@@ -118,7 +118,7 @@ func (s *session) hinder(ctx context.Context, c command) (string, error) {
 		s.raise("daily_cap", telemetry.Major, fmt.Sprintf("%d messages in 24 hours", n))
 		return "daily_cap", nil
 	}
-	if s.sim != simReady || !registered(s.stat) {
+	if s.sim != simReady || !s.configured || !registered(s.stat) {
 		if err := s.look(ctx); err != nil {
 			return "", err
 		}

@@ -75,12 +75,15 @@
 //   - What the modem tells unasked (+CDS, +CMTI, RING ...) may come at any moment, between the lines of an answer too.
 //   - A line with a byte that no modem sends is thrown away, never guessed at; so is a PDU that doesn't have the length announced.
 //   - An echo that comes back after ATE0, and RDY or a power-down notice, mean that the modem began anew: Run ends and sets it up again.
+//   - "SMS Ready" and its like mean that it has come up: PDU mode and routing are set again before the next message.
 //   - After reset_after (2) prompts in a row that never came the modem is reset (AT+CFUN=1,1).
 //
 // # It does not
 //
 // Enter a PIN, dial, carry data (leave the network interface to the system), use text mode, read messages to anybody, or
 // remember across restarts of the gateway: reports on messages sent before one are unmatched, and the day's count begins at 0.
+// AT has no checksum: a digit that the line damaged can't be told, so use USB or a short wire. What gateway record captures of a
+// modem holds numbers and texts whole: delete it when it has served.
 //
 // # Counters
 //

@@ -500,6 +500,19 @@ func TestReset(t *testing.T) {
 	})
 }
 
+// A modem that has come up says so some seconds after it took the first commands.
+func TestComesUp(t *testing.T) {
+	k := newFake()
+	in(t, Config{}, k, func(x *rig) {
+		require.Equal(t, 1, k.count("AT+CNMI=2,1,0,1,0"))
+		k.say(lines("/+CPIN: NOT READY/"))
+		idle(time.Second)
+		k.say(lines("/+CPIN: READY//Call Ready//SMS Ready/"))
+		require.Equal(t, telemetry.Done, x.send(x.t.Context(), "c", phone, secret).Outcome)
+		require.Equal(t, 2, k.count("AT+CNMI=2,1,0,1,0"))
+	})
+}
+
 // Without echo a command that comes back shows a modem that lost its settings.
 func TestBrownOut(t *testing.T) {
 	k := newFake()

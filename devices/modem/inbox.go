@@ -12,6 +12,8 @@ import (
 
 // hear takes what the modem told unasked.
 func (s *session) hear(ctx context.Context) error {
+	s.configured = s.configured && !s.line.fresh
+	s.line.fresh = false
 	for len(s.line.news) > 0 && !s.waitsForPDU() {
 		n := s.line.news[0]
 		s.line.news = slices.Delete(s.line.news, 0, 1)

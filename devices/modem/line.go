@@ -73,6 +73,7 @@ type line struct {
 	echo   string  // what may come back first
 	quiet  bool    // echo was switched off: one means that the modem began anew
 	again  bool    // the modem began anew
+	fresh  bool    // the modem has come up
 	unsure bool    // an answer is missing and may still come
 }
 
@@ -223,6 +224,9 @@ func (l *line) unasked(text string) {
 		l.restarted()
 	case l.quiet && strings.HasPrefix(text, "AT"): // an echo
 		l.restarted()
+	case booted(text):
+		l.counts.unasked.Add(1)
+		l.fresh = true
 	case ok:
 		l.counts.unasked.Add(1)
 		if len(l.news) == maxNews {

@@ -159,6 +159,8 @@ func simOf(a answer) string {
 	switch {
 	case a.ok && said == "READY":
 		return simReady
+	case a.ok && strings.HasPrefix(said, "NOT "): // READY, INSERTED
+		return simMissing
 	case a.ok && strings.HasSuffix(said, "PUK") || a.ok && strings.HasSuffix(said, "PUK2"):
 		return simPUK
 	case a.ok && said != "":
