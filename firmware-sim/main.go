@@ -22,6 +22,7 @@ var version = "dev"
 
 const usage = `usage: firmware-sim county -data DIR -bin DIR [flags]
        firmware-sim power -data DIR UNIT kill|pause|resume|off|on|cut|mend
+       firmware-sim device KIND ADDRESS [FAULT[=VALUE] ...]
        firmware-sim replay DEVICE FILE [-speed N]
        firmware-sim version`
 
@@ -65,6 +66,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return errors.Join(errUsage, err)
 		}
 		return order(ctx, *data, flags.Arg(0), flags.Arg(1))
+	case "device":
+		return device(ctx, args[1:], stdout)
 	case "replay":
 		speed := flags.Float64("speed", 1, "times the log's own pace; 0 is as fast as it goes")
 		baud := flags.Int("baud", 9600, "pace of a log without times")

@@ -23,6 +23,8 @@
 //	Handheld  a courier's scanner: an MQTT 3.1.1 client that keeps what wasn't acknowledged
 //	Replay    a recorded device log, played onto a Line
 //
+// A Faulty is a Line with noise, cuts or a wrong speed; Share puts a Line behind a serial server.
+//
 // A Line is one end of a serial cable (a pty). Like a UART it loses bytes that nobody reads and
 // it survives its reader: the gateway may die and open it again.
 //

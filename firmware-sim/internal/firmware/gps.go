@@ -19,8 +19,9 @@ type Fix struct {
 
 // GPS is a GNSS receiver that sends one epoch a second.
 type GPS struct {
-	Line  io.Writer
-	Where func(now time.Time) Fix
+	Line   io.Writer
+	Where  func(now time.Time) Fix
+	Offset time.Duration // fault: of the time that it tells
 }
 
 // Run sends at each full second of the clock until ctx ends.
@@ -35,7 +36,7 @@ func (g GPS) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		at := time.Now().Round(time.Second)
-		if _, err := g.Line.Write(Epoch(at, g.Where(at))); err != nil && ctx.Err() == nil {
+		if _, err := g.Line.Write(Epoch(at.Add(g.Offset), g.Where(at))); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("gps: %w", err)
 		}
 	}
