@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"yizhan/cloud/internal/county"
 	"yizhan/devices/telemetry"
@@ -234,6 +235,8 @@ func (s *Store) devices(ctx context.Context, only string) ([]county.Device, erro
 				t := moment(now.since)
 				d.Since = &t
 			}
+		} else if gateway, own := strings.CutSuffix(id, "/gateway"); own && reg.gateway[gateway] != nil {
+			d.Thing, d.Registered = "gateway/"+gateway, true // the board's report on itself
 		}
 		out = append(out, d)
 	}
