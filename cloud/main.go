@@ -6,6 +6,7 @@
 //	cloud ca server DIR HOST...    make the certificate of the listener for gateways
 //	cloud ca sign DIR CSR.pem      print the certificate of a gateway
 //	cloud frame FILE               print a frame as JSON
+//	cloud verify -config FILE GATEWAY  verify the archive of a gateway: signatures, chain, nothing missing
 //	cloud version
 //
 // Exit status: 0 asked to stop, 1 failed, 2 wrong usage, 78 bad configuration (don't start it again).
@@ -41,6 +42,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		switch args[0] {
 		case "ca", "frame":
 			return tell(stderr, service.Tool(args, stdout))
+		case "verify":
+			return verify(ctx, args[1:], stdout, stderr)
 		case "version":
 			fmt.Fprintln(stdout, version)
 			return exitOK
@@ -54,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if *file == "" || flags.NArg() > 0 {
-		fmt.Fprintln(stderr, "usage: cloud [-check] -config FILE | cloud ca init|server|sign ... | cloud frame FILE | cloud version")
+		fmt.Fprintln(stderr, "usage: cloud [-check] -config FILE | cloud ca init|server|sign ... | cloud frame FILE | cloud verify -config FILE GATEWAY | cloud version")
 		return exitUsage
 	}
 	cfg, err := service.Load(*file)
@@ -71,6 +74,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	return tell(stderr, serve(ctx, cfg, stdout, stderr))
+}
+
+func verify(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("cloud verify", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	file := flags.String("config", "", "configuration `file`")
+	if err := flags.Parse(args); err != nil {
+		return exitUsage
+	}
+	if *file == "" || flags.NArg() != 1 {
+		fmt.Fprintln(stderr, "usage: cloud verify -config FILE GATEWAY")
+		return exitUsage
+	}
+	cfg, err := service.Load(*file)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitConfig
+	}
+	return tell(stderr, service.Verify(ctx, cfg, flags.Arg(0), stdout))
 }
 
 func serve(ctx context.Context, cfg service.Config, stdout, stderr io.Writer) error {

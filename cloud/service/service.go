@@ -215,6 +215,7 @@ func (s *Service) fromGateway(ctx context.Context, gateway, what string, payload
 	switch what {
 	case topic.State: // a hint only: whether a gateway is there is judged from its frames
 	case topic.Hello:
+		s.noteKey(ctx, gateway)
 		if err = s.ingest.Hello(ctx, gateway, payload); err == nil {
 			s.desk.Heard(gateway)
 		}

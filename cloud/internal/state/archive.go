@@ -176,6 +176,9 @@ func (s *Store) Prune(ctx context.Context) error {
 	}
 	return s.update(ctx, "prune", func(c conn) error {
 		if !s.words().postgres {
+			if err := keepCheckpoints(ctx, c, "frames", " where day < $1", oldest); err != nil {
+				return err
+			}
 			if _, err := c.exec(ctx, "delete from frames where day < $1", oldest); err != nil {
 				return err
 			}
@@ -205,7 +208,10 @@ func (s *Store) dropDays(ctx context.Context, oldest int64) error {
 	}
 	for _, name := range old {
 		err := s.update(ctx, "prune", func(c conn) error {
-			_, err := c.exec(ctx, "drop table "+name) // a name that partition made
+			if err := keepCheckpoints(ctx, c, name, ""); err != nil { // a name that partition made
+				return err
+			}
+			_, err := c.exec(ctx, "drop table "+name)
 			return err
 		})
 		if err != nil {

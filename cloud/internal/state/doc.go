@@ -11,7 +11,7 @@
 //     Hello, Quarantine and Poison are its smaller sisters.
 //   - The read face of the API: Vehicles, Vehicle, Lockers, Locker, ColdBoxes, ColdBox, Gateways,
 //     Gateway, Devices, Device, Parcels, Timeline, PutWaybills, PutCommand, Command, Commands,
-//     GatewayClock, Counts, Ledger.
+//     GatewayClock, Counts, Ledger. Verify is for the tool.
 //   - The source of history: Frames, Cursor, SetCursor, Thing; and its table where no other store is set.
 //
 // # Rules of state
@@ -45,6 +45,14 @@
 // come, for the tombstone of what is gone may be on its way. What a card lost goes by tombstone; what is alarmed
 // was lost without anybody saying so, be it by a board, a card put back, or by this store when it came back
 // older than it was.
+//
+// # Archive
+//
+// Verify reads what the archive has of a gateway, lane by lane: every frame must bear a signature of a key that its
+// certificate had (NoteKey), stand where its row says, and continue the hash of the record before it; every
+// committed record must be in a frame of the archive or of quarantine, or be pruned. Prune keeps, of what goes, the seqs
+// and of each lane the signed frame that reaches furthest: the checkpoint, from which the chain goes on. It proves nothing of
+// who removes a record from ranges and archive alike: the gateway's next hello and its ledger do.
 //
 // # SQL
 //
