@@ -29,6 +29,9 @@ func Verify(ctx context.Context, cfg Config, gateway string, stdout io.Writer) e
 	}
 	fmt.Fprintf(stdout, "gateway %s: %d frames with %d records in %d lanes, keys %d\n", gateway, audit.Frames, audit.Records, audit.Lanes, audit.Keys)
 	fmt.Fprintf(stdout, "pruned: %d records, %d signed checkpoints\n", audit.Pruned, audit.Checkpoints)
+	if audit.Unlinked > 0 {
+		fmt.Fprintf(stdout, "unlinked: %d frames name no record before theirs\n", audit.Unlinked)
+	}
 	for _, b := range audit.Breaks {
 		fmt.Fprintf(stdout, "break: epoch %v lane %s seq %d: %s\n", b.Epoch, b.Lane, b.Seq, b.Reason)
 	}

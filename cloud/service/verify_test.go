@@ -30,7 +30,7 @@ func TestArchiveOfABoardIsVerified(t *testing.T) {
 	require.Contains(t, out.String(), "gateway van-01: 3 frames with 4 records in 1 lanes, keys 1\n")
 	require.Contains(t, out.String(), "sound\n")
 
-	db, err := sql.Open("sqlite", w.dir+"/state.db")
+	db, err := sql.Open("sqlite", "file:"+w.dir+"/state.db?_pragma=busy_timeout(10000)")
 	require.NoError(t, err)
 	_, err = db.Exec("update frames set body = cast(substr(body, 1, 60) || x'00ff' || substr(body, 63) as blob) where first = 3")
 	require.NoError(t, err)

@@ -23,6 +23,7 @@ type Audit struct {
 	Frames, Records uint64 // read and, but for Breaks, sound
 	Pruned          uint64 // records that went by age
 	Checkpoints     int    // signed frames that stay of them
+	Unlinked        uint64 // frames that name no record before theirs although it is there: signed, and not chained
 	Broken          int
 	Breaks          []Break // the first of them
 }
@@ -209,7 +210,10 @@ func (a *audit) frame(gateway string, raw []byte, first, last uint64) {
 	}
 	a.out.Frames++
 	a.out.Records += uint64(len(f.Records))
-	if prev, ok := a.hashOf(first - 1); ok && prev != f.Prev {
+	switch prev, ok := a.hashOf(first - 1); {
+	case ok && f.Prev == [32]byte{}:
+		a.out.Unlinked++ // a board may have lost the record before, as ingest grants it
+	case ok && prev != f.Prev:
 		a.broken(first, fmt.Sprintf("the chain breaks: record %d has another hash than this frame continues", first-1))
 	}
 	for i := range f.Records {

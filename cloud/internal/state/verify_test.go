@@ -112,6 +112,11 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 		require.Len(t, a.Breaks, 1)
 		require.EqualValues(t, 9, a.Breaks[0].Seq)
 		require.Contains(t, a.Breaks[0].Reason, "the chain breaks: record 8")
+		other.Prev = [32]byte{}
+		put(9, w.seal(&other).Raw)
+		a = w.audit()
+		require.Empty(t, a.Breaks)
+		require.EqualValues(t, 1, a.Unlinked)
 		put(9, body(9))
 
 		// missing, in the middle and at the end
