@@ -12,7 +12,7 @@ import (
 	"yizhan/gateway/edge"
 )
 
-const recordUsage = `usage: gateway record -config FILE [-for 1m] [-raw] [-peer ADDRESS] DEVICE FILE
+const recordUsage = `usage: gateway record -config FILE [-for 1m] [-raw] [-peer ADDRESS] [-private] DEVICE FILE
 
 Writes what passes between a device and its driver as a transcript, a test's input: "<" from the device, ">" to it, "~" a
 pause. It listens in on the gateway that runs; if none does, it runs the driver itself. FILE must be new; - is the standard
@@ -32,6 +32,7 @@ func capture(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	limit := flags.Duration("for", 0, "how long; until interrupted unless given")
 	raw := flags.Bool("raw", false, "only the bytes from the device, as gateway decode takes them")
 	peer := flags.String("peer", "", "of several connections, one whose `address` holds this")
+	private := flags.Bool("private", false, "record even where what passes is a person's, as at a modem")
 	words, err := positional(flags, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -63,7 +64,7 @@ func capture(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	file := edge.NewRecording(out, *raw, *peer)
 	env := edge.Env{Kinds: kinds(), Version: version, Logger: newLogger(stderr, cfg.Log)}
 	began := time.Now()
-	err = edge.Record(ctx, &cfg, env, words[0], file, func(s string) { fmt.Fprintln(stderr, s) })
+	err = edge.Record(ctx, &cfg, env, edge.Asked{Device: words[0], Private: *private}, file, func(s string) { fmt.Fprintln(stderr, s) })
 	err = errors.Join(err, file.Close(), closed())
 	fmt.Fprintf(stderr, "%d bytes from the device, %d to it, in %v\n", file.From, file.To, time.Since(began).Round(time.Second))
 	if n := file.LeftOut(); n > 0 {

@@ -37,15 +37,19 @@ func (s *screen) String() string {
 
 const fixSentence = "$GNRMC,055234.200,A,4739.71890,N,12219.58362,W,0.00,286.35,050826,,,A,V*11\r\n"
 
-// chatter is a receiver that says the same all the time.
+// chatter is a receiver that says the same all the time, each fifth time wrong.
 func chatter(t *testing.T, master *os.File) {
 	done := make(chan struct{})
 	stop := make(chan struct{})
 	go func() {
 		defer close(done)
-		for {
+		for i := 0; ; i++ {
+			say := fixSentence
+			if i%5 == 4 {
+				say = "$GNRMC,055234.200,A*00\r\n"
+			}
 			_ = master.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)) // nobody reads yet
-			_, _ = master.Write([]byte(fixSentence))
+			_, _ = master.Write([]byte(say))
 			select {
 			case <-stop:
 				return
@@ -64,6 +68,7 @@ data: %s
 uplink: {url: "tls://127.0.0.1:1", ca: ca, cert: cert, key: key}
 devices:
   - {id: gps, kind: gnss, port: %q}
+  - {id: sms, kind: modem, port: "serial:/dev/null-2"}
 `, filepath.Join(dir, "data"), addr), 0o600))
 	return file
 }
@@ -79,7 +84,7 @@ func recorded(t *testing.T, config string, args ...string) (said, wrote string) 
 	}()
 	require.Eventually(t, func() bool {
 		b, _ := os.ReadFile(out)
-		return strings.Count(string(b), "GNRMC") > 3
+		return strings.Count(string(b), "GNRMC") > 7
 	}, 20*time.Second, 10*time.Millisecond, "nothing was written: %s", &stderr)
 	cancel()
 	require.Zero(t, <-code, stderr.String())
@@ -122,6 +127,8 @@ func TestRecord(t *testing.T) {
 	require.Regexp(t, `\d+ bytes from the device, 0 to it`, said)
 	decoded := call(t, wrote, "decode", "gnss")
 	require.Contains(t, decoded.stdout, `"at":"2026-08-05T05:52:34.200Z"`)
+	_, wrote = recorded(t, config)
+	require.Contains(t, wrote, "# thrown away before, number 1: bad_checksum 24474e524d43")
 	cancel()
 	require.Zero(t, <-code, stderr.String())
 
@@ -147,6 +154,8 @@ func TestRecordRefuses(t *testing.T) {
 		why  string
 	}{
 		{[]string{"-config", config, "cold", "-"}, exitFailed, `no device \"cold\"`},
+		{[]string{"-config", config, "sms", "-"}, exitFailed, "a person's"},
+		{[]string{"-config", config, "-private", "-for", "1ms", "sms", "-"}, exitOK, "the driver runs here"},
 		{[]string{"-config", config, "gps", taken}, exitFailed, "file exists"},
 		{[]string{"-config", config, "gps"}, exitUsage, "usage: gateway record"},
 		{[]string{"gps", "-"}, exitUsage, "usage: gateway record"},

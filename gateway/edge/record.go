@@ -57,18 +57,45 @@ func (e *Edge) serveRecordings(ctx context.Context) {
 	}
 	ln, err := e.env.Socket(socket(&e.cfg))
 	if err == nil {
-		err = e.taps.Serve(ctx, ln, func(id string) bool {
-			return slices.ContainsFunc(e.drivers, func(d driver) bool { return d.id == id })
-		})
+		err = e.taps.Serve(ctx, ln, e.allowRecording)
 	}
 	if err != nil {
 		e.log.Warn("no recordings", "err", err)
 	}
 }
 
+func (e *Edge) allowRecording(q record.Request) ([]string, error) {
+	i := slices.IndexFunc(e.drivers, func(d driver) bool { return d.id == q.Device })
+	if i < 0 {
+		return nil, fmt.Errorf("the gateway that runs has no device %q", q.Device)
+	}
+	if err := personal(e.drivers[i].Driver, q.Private); err != nil {
+		return nil, err
+	}
+	var notes []string
+	if s, ok := e.drivers[i].Driver.(devices.Suspecting); ok {
+		for _, b := range s.LastBad() {
+			notes = append(notes, fmt.Sprintf("thrown away before, number %d: %s %s", b.N, b.Reason, b.Hex))
+		}
+	}
+	return notes, nil
+}
+
+// personal refuses, unless it was asked for by name, what passes at devices whose commands carry what is a person's.
+func personal(d devices.Driver, asked bool) error {
+	if _, ok := d.(devices.Private); ok && !asked {
+		return errors.New("what passes there is a person's, such as numbers and texts: -private records it all the same")
+	}
+	return nil
+}
+
+// Asked is what Record is asked for.
+type Asked = record.Request
+
 // Record writes what passes between a device of cfg and its driver until ctx ends: in the gateway that runs over cfg's data if one
 // does, else by running the driver here, its readings not kept. say is told which.
-func Record(ctx context.Context, cfg *Config, env Env, id string, to *Recording, say func(string)) error {
+func Record(ctx context.Context, cfg *Config, env Env, q Asked, to *Recording, say func(string)) error {
+	id := q.Device
 	at := slices.IndexFunc(cfg.Devices, func(d config.Device) bool { return d.ID == id })
 	if at < 0 {
 		return fmt.Errorf("there is no device %q in the configuration", id)
@@ -79,15 +106,19 @@ func Record(ctx context.Context, cfg *Config, env Env, id string, to *Recording,
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket(cfg))
 	switch {
 	case err == nil:
-		return record.Receive(ctx, conn, id, func() { say("recording in the gateway that runs") }, to.Add)
+		return record.Receive(ctx, conn, q, func(notes []string) {
+			say("recording in the gateway that runs")
+			for _, n := range notes {
+				to.Note(n)
+			}
+		}, to.Add)
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED):
 		return err
 	}
-	say("no gateway runs: the driver runs here, and what it reads is not kept")
-	return recordAlone(ctx, cfg, env, &cfg.Devices[at], to)
+	return recordAlone(ctx, cfg, env, &cfg.Devices[at], q, to, say)
 }
 
-func recordAlone(ctx context.Context, cfg *Config, env Env, d *config.Device, to *Recording) error {
+func recordAlone(ctx context.Context, cfg *Config, env Env, d *config.Device, q Asked, to *Recording, say func(string)) error {
 	if err := env.defaults(cfg); err != nil {
 		return err
 	}
@@ -104,6 +135,10 @@ func recordAlone(ctx context.Context, cfg *Config, env Env, d *config.Device, to
 	if err != nil {
 		return fmt.Errorf("device %s: %w", d.ID, err)
 	}
+	if err := personal(made, q.Private); err != nil {
+		return err
+	}
+	say("no gateway runs: the driver runs here, and what it reads is not kept")
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	r := taps.Follow(d.ID)

@@ -2,8 +2,8 @@
 // as a transcript (devices/devicestest/transcript), so that a fault in the field becomes a test.
 //
 // Taps stand between drivers and their ports. One that nobody follows costs a driver one atomic load a read or write. Serve answers
-// on a local socket: one line of JSON that names a device, answered by one line with an error or nothing, then by events as lines of
-// JSON. Receive is the other end, and File makes a transcript of the events, or the device's bytes alone.
+// on a local socket: one line of JSON that names a device, answered by one line with an error or what is known of the device
+// (the frames its driver threw away last), then by events as lines of JSON. Receive is the other end, and File makes a transcript of the events, or the device's bytes alone.
 //
 // # Promises
 //

@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -47,7 +48,9 @@ func following(t *testing.T, taps *Taps, device string) (stop func() []Event) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- taps.Serve(ctx, ln, func(d string) bool { return d == "gps" || d == "board" }) }()
+	go func() {
+		served <- taps.Serve(ctx, ln, func(q Request) ([]string, error) { return []string{"of " + q.Device}, nil })
+	}()
 	conn, err := net.Dial("unix", path)
 	require.NoError(t, err)
 	ready, done := make(chan struct{}), make(chan error, 1)
@@ -55,7 +58,11 @@ func following(t *testing.T, taps *Taps, device string) (stop func() []Event) {
 	seen := make(chan Event, 1000)
 	receive, end := context.WithCancel(t.Context())
 	go func() {
-		done <- Receive(receive, conn, device, func() { close(ready) }, func(e Event) error {
+		done <- Receive(receive, conn, Request{Device: device}, func(notes []string) {
+			if len(notes) == 1 && notes[0] == "of "+device {
+				close(ready)
+			}
+		}, func(e Event) error {
 			seen <- e
 			return nil
 		})
@@ -113,7 +120,9 @@ func TestUnknownDevice(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- taps.Serve(ctx, ln, func(string) bool { return false }) }()
+	go func() {
+		served <- taps.Serve(ctx, ln, func(q Request) ([]string, error) { return nil, fmt.Errorf("no device %q", q.Device) })
+	}()
 	for request, why := range map[string]string{`{"device":"gps"}` + "\n": "no device", "GET / HTTP/1.1\r\n\r\n": "which device", strings.Repeat("x", maxRequest): "which device"} {
 		conn, err := net.Dial("unix", path)
 		require.NoError(t, err)
@@ -126,7 +135,7 @@ func TestUnknownDevice(t *testing.T) {
 	}
 	conn, err := net.Dial("unix", path)
 	require.NoError(t, err)
-	require.ErrorContains(t, Receive(t.Context(), conn, "gps", func() { t.Error("it began") }, nil), `no device "gps"`)
+	require.ErrorContains(t, Receive(t.Context(), conn, Request{Device: "gps"}, func([]string) { t.Error("it began") }, nil), `no device "gps"`)
 	cancel()
 	require.NoError(t, <-served)
 }
@@ -138,13 +147,15 @@ func TestSoManyAtATime(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- taps.Serve(ctx, ln, func(string) bool { return true }) }()
+	go func() { served <- taps.Serve(ctx, ln, func(Request) ([]string, error) { return nil, nil }) }()
 	ended := make(chan error, recordings+1)
 	for i := range recordings + 1 {
 		conn, err := net.Dial("unix", path)
 		require.NoError(t, err)
 		ready := make(chan struct{})
-		go func() { ended <- Receive(ctx, conn, "gps", func() { close(ready) }, func(Event) error { return nil }) }()
+		go func() {
+			ended <- Receive(ctx, conn, Request{Device: "gps"}, func([]string) { close(ready) }, func(Event) error { return nil })
+		}()
 		if i < recordings {
 			<-ready
 		}
@@ -161,7 +172,9 @@ func TestSoManyAtATime(t *testing.T) {
 func TestReceiveEndsWithTheGateway(t *testing.T) {
 	near, far := net.Pipe()
 	done := make(chan error, 1)
-	go func() { done <- Receive(t.Context(), near, "gps", func() {}, func(Event) error { return nil }) }()
+	go func() {
+		done <- Receive(t.Context(), near, Request{Device: "gps"}, func([]string) {}, func(Event) error { return nil })
+	}()
 	b := make([]byte, 64)
 	_, err := far.Read(b)
 	require.NoError(t, err)
@@ -172,7 +185,9 @@ func TestReceiveEndsWithTheGateway(t *testing.T) {
 
 	near, far = net.Pipe()
 	full := errors.New("disk full")
-	go func() { done <- Receive(t.Context(), near, "gps", func() {}, func(Event) error { return full }) }()
+	go func() {
+		done <- Receive(t.Context(), near, Request{Device: "gps"}, func([]string) {}, func(Event) error { return full })
+	}()
 	_, err = far.Read(b)
 	require.NoError(t, err)
 	_, err = far.Write([]byte("{}\n{}\n"))

@@ -21,18 +21,22 @@ const (
 	maxEvent   = 1 << 20
 )
 
-type request struct {
-	Device string `json:"device"`
+// A Request asks for a recording.
+type Request struct {
+	Device  string `json:"device"`
+	Private bool   `json:"private,omitempty"` // who asks knows that what passes is a person's
 }
 
+// answer is the first line; Notes are what is known of the device so far.
 type answer struct {
-	Error string `json:"error,omitempty"`
+	Error string   `json:"error,omitempty"`
+	Notes []string `json:"notes,omitempty"`
 }
 
-// Serve answers on ln until ctx ends; known says which devices there are.
-func (t *Taps) Serve(ctx context.Context, ln net.Listener, known func(device string) bool) error {
+// Serve answers on ln until ctx ends; allow refuses a request, or says what is known of its device.
+func (t *Taps) Serve(ctx context.Context, ln net.Listener, allow func(Request) (notes []string, err error)) error {
 	defer context.AfterFunc(ctx, func() { _ = ln.Close() })()
-	g, ctx := errgroup.WithContext(ctx)
+	g, each := errgroup.WithContext(ctx)
 	g.SetLimit(recordings)
 	for {
 		conn, err := ln.Accept()
@@ -43,39 +47,40 @@ func (t *Taps) Serve(ctx context.Context, ln net.Listener, known func(device str
 			return errors.Join(err, g.Wait())
 		}
 		ok := g.TryGo(func() error {
-			t.answer(ctx, conn, known)
+			t.answer(each, conn, allow)
 			return nil
 		})
 		if !ok {
-			_ = send(conn, answer{fmt.Sprintf("%d recordings are going on already", recordings)})
+			_ = send(conn, answer{Error: fmt.Sprintf("%d recordings are going on already", recordings)})
 			_ = conn.Close()
 		}
 	}
 }
 
 // answer is one recording, until the client hangs up.
-func (t *Taps) answer(ctx context.Context, conn net.Conn, known func(string) bool) {
+func (t *Taps) answer(ctx context.Context, conn net.Conn, allow func(Request) ([]string, error)) {
 	defer conn.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	var q request
+	var q Request
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	line, err := bufio.NewReader(io.LimitReader(conn, maxRequest)).ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &q)
 	}
-	switch {
-	case err != nil:
-		_ = send(conn, answer{"which device?"})
+	if err != nil {
+		_ = send(conn, answer{Error: "which device?"})
 		return
-	case !known(q.Device):
-		_ = send(conn, answer{fmt.Sprintf("the gateway that runs has no device %q", q.Device)})
+	}
+	notes, err := allow(q)
+	if err != nil {
+		_ = send(conn, answer{Error: err.Error()})
 		return
 	}
 	r := t.Follow(q.Device)
 	defer r.Close()
-	if send(conn, answer{}) != nil {
+	if send(conn, answer{Notes: notes}) != nil {
 		return
 	}
 	_ = conn.SetReadDeadline(time.Time{})
@@ -114,13 +119,12 @@ func send(conn net.Conn, v any) error {
 }
 
 // Receive follows a device of the gateway at the other end of conn, which it closes, until ctx ends (then it returns
-// nil), the gateway does, or each returns an error. ready is called when the recording has begun.
-func Receive(ctx context.Context, conn net.Conn, device string, ready func(), each func(Event) error) error {
+// nil), the gateway does, or each returns an error. ready is called when the recording has begun, with what is known of the
+// device so far.
+func Receive(ctx context.Context, conn net.Conn, q Request, ready func(notes []string), each func(Event) error) error {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if err := send(conn, request{device}); err != nil {
-		return fmt.Errorf("record: %w", err)
-	}
+	asked := send(conn, q) // who refuses may have hung up already; its word is still to be read
 	lines := bufio.NewScanner(conn)
 	lines.Buffer(nil, maxEvent)
 	for begun := false; lines.Scan(); begun = true {
@@ -132,7 +136,7 @@ func Receive(ctx context.Context, conn net.Conn, device string, ready func(), ea
 			if a.Error != "" {
 				return fmt.Errorf("record: %s", a.Error)
 			}
-			ready()
+			ready(a.Notes)
 			continue
 		}
 		var e Event
@@ -146,7 +150,7 @@ func Receive(ctx context.Context, conn net.Conn, device string, ready func(), ea
 	if ctx.Err() != nil {
 		return nil
 	}
-	if err := lines.Err(); err != nil {
+	if err := errors.Join(asked, lines.Err()); err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
 	return errors.New("record: the gateway has ended")
