@@ -103,6 +103,7 @@ var logs = map[string]func(*receiver){
 	"cut":         cutEpochs,
 	"binary":      binaryBetween,
 	"tunnel":      tunnel,
+	"mixed":       mixed,
 }
 
 // moving: a van at 1 Hz leaves a yard, takes bends, stops.
@@ -236,6 +237,39 @@ func tunnel(r *receiver) {
 			r.told(true, true)
 		}
 		r.drive(time.Second)
+	}
+}
+
+// mixed: a u-blox over midnight at 5 Hz, NAV-PVT and sentences of each epoch, a hair's breadth apart in time; some
+// frames are hurt, some epochs have no sentences; a NAV-SAT now and then, and a message that nobody knows.
+func mixed(r *receiver) {
+	r.at, r.lat, r.lon = time.Date(2026, 11, 30, 23, 59, 56, 0, time.UTC), 30.8, 103.05
+	r.speed, r.course = 18, 315
+	for i := range 40 {
+		at := r.at.Add(time.Duration(i%7-3) * 100 * time.Microsecond)
+		f := solution{at: at, valid: 0x37, fix: 3, flags: 1, lat: r.lat, lon: r.lon, altitude: 640, speed: r.speed, course: r.course, used: 18}
+		frame := []byte(f.frame())
+		whole := true
+		switch i % 10 {
+		case 3: // one bit
+			frame[50] ^= 4
+			whole = false
+		case 6: // its end is lost
+			frame = frame[:60]
+			whole = false
+		case 8:
+			r.Write(appendUBX(nil, classNAV, navSAT, append([]byte{0, 0, 0, 0, 1, 2, 0, 0}, make([]byte, 24)...)...))
+			r.Write(appendUBX(nil, 0x0d, 0x03, []byte("$GNRMC,")...))
+		}
+		r.Write(frame)
+		if i%4 != 1 {
+			r.rmc("GN")
+			r.gga("GN")
+		}
+		if whole || i%4 != 1 {
+			r.told(true, true)
+		}
+		r.drive(200 * time.Millisecond)
 	}
 }
 
