@@ -36,7 +36,7 @@ var failpoints = []failpoint{
 	{name: "unlink", file: "gateway/internal/spool/room.go", before: "if err := s.fs.Remove(s.path(segmentName(g.log, g.num))); err != nil {"},
 	{name: "unlinked", file: "gateway/internal/spool/room.go", before: "s.segs = slices.DeleteFunc(s.segs, func(g *segment) bool { return slices.Contains(dead, g) })"},
 	{name: "commit", file: "cloud/internal/state/commit.go", before: "verdicts, changes = w.verdicts, w.changes"},
-	{name: "committed", file: "cloud/internal/ingest/group.go", before: "in.told(verdicts, changes)"},
+	{name: "committed", file: "cloud/internal/ingest/group.go", before: "in.told(group, verdicts, changes)"},
 	{name: "acked", file: "cloud/internal/ingest/group.go", before: "in.cfg.Publish(changes)"},
 }
 

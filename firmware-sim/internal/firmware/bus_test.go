@@ -119,7 +119,9 @@ func TestLineOutlivesItsReader(t *testing.T) {
 	l, err := OpenLine()
 	require.NoError(t, err)
 	defer l.Close()
-	for i := range 4096 { // nobody reads: the line overruns and doesn't block
+	// Nobody reads: the line overruns and doesn't block. Linux has up to 64 KiB on their way on a busy machine.
+	const writes = 100_000
+	for i := range writes {
 		_, err := l.Write([]byte{byte(i), byte(i >> 8)})
 		require.NoError(t, err)
 	}
@@ -137,5 +139,5 @@ func TestLineOutlivesItsReader(t *testing.T) {
 		require.NoError(t, err)
 		got = append(got, buf[:n]...)
 	}
-	require.LessOrEqual(t, len(got), 2*unread, "old bytes were lost")
+	require.Less(t, len(got), writes, "of twice as many bytes the old ones were lost")
 }
