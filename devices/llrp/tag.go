@@ -87,14 +87,14 @@ func (t *tagReport) seen() (first, last time.Time, ok bool) {
 func eachTag(body []byte, c *counts, each func(*tagReport) error, bad func(raw []byte, reason string)) error {
 	var t tagReport
 	p := params{rest: body}
-	for p.next() {
+	for before := p.rest; p.next(); before = p.rest {
 		if p.typ != prmTagReport {
 			continue
 		}
 		switch {
 		case !t.parse(p.body):
 			c.add(badReport, 1)
-			bad(p.body, "bad_report")
+			bad(before[:len(before)-len(p.rest)], "bad_report") // with its header: the body may be empty
 			continue
 		case len(t.epc) == 0:
 			c.add(emptyEPC, 1)
