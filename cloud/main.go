@@ -76,25 +76,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return tell(stderr, serve(ctx, cfg, stdout, stderr))
 }
 
-func verify(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("cloud verify", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	file := flags.String("config", "", "configuration `file`")
-	if err := flags.Parse(args); err != nil {
-		return exitUsage
-	}
-	if *file == "" || flags.NArg() != 1 {
-		fmt.Fprintln(stderr, "usage: cloud verify -config FILE GATEWAY")
-		return exitUsage
-	}
-	cfg, err := service.Load(*file)
-	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitConfig
-	}
-	return tell(stderr, service.Verify(ctx, cfg, flags.Arg(0), stdout))
-}
-
 func serve(ctx context.Context, cfg service.Config, stdout, stderr io.Writer) error {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(cfg.Log)); err != nil {
