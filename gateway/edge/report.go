@@ -76,7 +76,11 @@ func (e *Edge) Report() status.Report {
 
 func (e *Edge) reportDevices(r *status.Report) {
 	counters := map[string]map[string]uint64{}
+	bad := map[string][]devices.BadFrame{}
 	for _, d := range e.drivers {
+		if c, ok := d.Driver.(devices.Suspecting); ok && !private(d.Driver) {
+			bad[d.id] = c.LastBad()
+		}
 		if c, ok := d.Driver.(devices.Counting); ok {
 			counters[d.id] = c.Counters()
 		}
@@ -84,12 +88,18 @@ func (e *Edge) reportDevices(r *status.Report) {
 	for _, s := range e.keep.States() {
 		r.Devices = append(r.Devices, status.Device{
 			ID: s.Name, Kind: s.Kind, Status: string(s.Status), ForS: int64(time.Since(s.Since).Seconds()), Restarts: s.Restarts,
-			Panics: s.Panics, Err: s.Err, Counters: counters[s.Name],
+			Panics: s.Panics, Err: s.Err, Counters: counters[s.Name], LastBad: bad[s.Name],
 		})
 		if s.Status != supervise.Running {
 			r.Degraded = append(r.Degraded, "device "+s.Name+" "+string(s.Status))
 		}
 	}
+}
+
+// private reports whether what passes between a driver and its device may be a person's: the page doesn't show it.
+func private(d devices.Driver) bool {
+	_, ok := d.(devices.Private)
+	return ok
 }
 
 func (e *Edge) reportUplink(r *status.Report) {

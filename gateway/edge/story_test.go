@@ -59,6 +59,10 @@ func (l *lock) Command(_ context.Context, c telemetry.CommandTo) telemetry.Resul
 
 func (l *lock) Counters() map[string]uint64 { return map[string]uint64{"frames_ok": 3} }
 
+func (l *lock) LastBad() []devices.BadFrame {
+	return []devices.BadFrame{{N: 1, Reason: "bad_checksum", Hex: "8a01"}}
+}
+
 func (l *lock) opened() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,6 +154,8 @@ func TestCommandsReachADriverOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, c.broker.Send("van-03", topic.Command, b))
 	}
+	_, page := s.get(t, "/healthz")
+	require.Contains(t, page, `"hex": "8a01"`, "what was thrown away is there for support")
 	h := hello()
 	cmd := frame.Command{ID: "c1", Issuer: "anna", Device: "board", Action: "open_cell", Args: map[string]string{"cell": "7"}, Boot: h.Boot, MonoNS: h.MonoNS, LeaseMS: 60_000}
 	send(cmd)

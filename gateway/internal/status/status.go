@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"yizhan/devices"
 )
 
 // Report is how a gateway is at one moment.
@@ -49,14 +51,15 @@ type Part struct {
 
 // Device is a driver.
 type Device struct {
-	ID       string            `json:"id"`
-	Kind     string            `json:"kind"`
-	Status   string            `json:"status"`
-	ForS     int64             `json:"for_s"`
-	Restarts uint64            `json:"restarts"`
-	Panics   uint64            `json:"panics"`
-	Err      string            `json:"err,omitempty"`
-	Counters map[string]uint64 `json:"counters,omitempty"`
+	ID       string             `json:"id"`
+	Kind     string             `json:"kind"`
+	Status   string             `json:"status"`
+	ForS     int64              `json:"for_s"`
+	Restarts uint64             `json:"restarts"`
+	Panics   uint64             `json:"panics"`
+	Err      string             `json:"err,omitempty"`
+	Counters map[string]uint64  `json:"counters,omitempty"`
+	LastBad  []devices.BadFrame `json:"last_bad,omitempty"` // input that was thrown away last, for support
 }
 
 // Uplink is the connection to the cloud.
