@@ -117,7 +117,11 @@ type watchedShelf struct {
 }
 
 func (s *watchedShelf) more(n int) (no int) {
+	s.sink.mu.Lock()
 	end := s.ends[len(s.ends)-1]
+	s.ends = append(s.ends, end+int64(n)) // before the frame is there, for its cursor may follow at once
+	no = len(s.ends) - 1
+	s.sink.mu.Unlock()
 	var rs []telemetry.Reading
 	for i := range n {
 		r := position(0, 30)
@@ -128,8 +132,7 @@ func (s *watchedShelf) more(n int) (no int) {
 		rs = append(rs, telemetry.New("gps", t0, telemetry.GNSS, telemetry.Position{}))
 	}
 	s.put(telemetry.Track, t0.Add(time.Hour), rs...)
-	s.ends = append(s.ends, end+int64(n))
-	return len(s.ends) - 1
+	return no
 }
 
 func (s *watchedShelf) Frames(ctx context.Context, after int64, most, bytes int) ([]county.Archived, error) {
