@@ -281,7 +281,7 @@ func (l *memLog) waiting() int {
 // wait waits until n Appends wait for a commit.
 func (l *memLog) wait(t testing.TB, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return l.waiting() == n }, 5*time.Second, time.Millisecond, "%d publishes staged", n)
+	require.Eventually(t, func() bool { return l.waiting() == n }, time.Minute, time.Millisecond, "%d publishes staged", n)
 }
 
 // testUsers have the password "pw".

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -85,15 +84,29 @@ func TestCheckLooksAtTheCounty(t *testing.T) {
 	require.Contains(t, errs, "county.yaml")
 }
 
+// upThenStop takes what a cloud logs, and asks it to stop once it says that it is up.
+type upThenStop struct {
+	bytes.Buffer
+	stop context.CancelFunc
+}
+
+func (w *upThenStop) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("cloud up")) {
+		w.stop()
+	}
+	return w.Buffer.Write(p)
+}
+
 // Asked to stop, it stops with 0; the token is in its file and in nothing that it wrote elsewhere.
 func TestRunUntilAskedToStop(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	file := prepare(t, "demo: true\n")
-	status, out, errs := cloud(t, ctx, "-config", file)
-	require.Equal(t, exitOK, status, errs)
+	var out bytes.Buffer
+	errs := &upThenStop{stop: cancel}
+	require.Equal(t, exitOK, run(ctx, []string{"-config", file}, &out, errs), errs.String())
 	token, err := os.ReadFile(filepath.Join(filepath.Dir(file), "token"))
 	require.NoError(t, err)
-	require.NotContains(t, out+errs, strings.TrimSpace(string(token)), "nobody reads this as a person would")
-	require.Contains(t, errs, "cloud down")
+	require.NotContains(t, out.String()+errs.String(), strings.TrimSpace(string(token)), "nobody reads this as a person would")
+	require.Contains(t, errs.String(), "cloud down")
 }

@@ -55,6 +55,6 @@ func postgres(t *testing.T) string {
 			_ = c.Close()
 		}
 		return err == nil
-	}, 30*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
 }

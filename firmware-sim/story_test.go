@@ -137,7 +137,7 @@ func TestOtherMakes(t *testing.T) {
 			}
 		}
 		return opened["lk-yuntai-1/board"] != "" && opened["lk-beixi-1/board"] != ""
-	}, 120*time.Second, 500*time.Millisecond, "opened: %v", &opened)
+	}, time.Minute, 500*time.Millisecond, "opened: %v", &opened)
 	device := func(id, kind string) (value map[string]any) {
 		var d struct {
 			Last map[string]struct{ Value map[string]any }
@@ -178,7 +178,7 @@ func TestAParcelsStory(t *testing.T) {
 			}
 		}
 		return done.Waybill != ""
-	}, 90*time.Second, 200*time.Millisecond, "stages: %v", &stages)
+	}, time.Minute, 200*time.Millisecond, "stages: %v", &stages)
 
 	require.NoError(t, p.front.get(t.Context(), "/api/v1/parcels/"+done.Waybill, &done))
 	var went []string
@@ -210,7 +210,7 @@ func TestAParcelsStory(t *testing.T) {
 	p = play(t, options{speed: 200, seed: 3, data: data}, nil)
 	require.Eventually(t, func() bool {
 		return p.front.get(t.Context(), "/api/v1/parcels/"+done.Waybill, &done) == nil
-	}, 30*time.Second, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 	require.Equal(t, "picked_up", done.Stage)
 }
 
@@ -230,7 +230,7 @@ func (p *played) watchAsTechnician(t *testing.T) {
 // Unplug the portals and parcels stop; plug them in and they go on.
 func TestNothingMovesThatNoDeviceSaw(t *testing.T) {
 	p := play(t, options{speed: 200, seed: 5}, nil)
-	require.Eventually(t, func() bool { return p.do("wh-1", "off") == nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return p.do("wh-1", "off") == nil }, time.Minute, time.Millisecond)
 	stage := func(want string) func() bool {
 		return func() bool {
 			var list struct{ Items []timeline }
@@ -238,13 +238,13 @@ func TestNothingMovesThatNoDeviceSaw(t *testing.T) {
 			return err == nil && slices.ContainsFunc(list.Items, func(x timeline) bool { return x.Stage == want })
 		}
 	}
-	require.Eventually(t, stage("created"), 60*time.Second, 100*time.Millisecond)
+	require.Eventually(t, stage("created"), time.Minute, 100*time.Millisecond)
 	require.Never(t, stage("at_warehouse"), 3*time.Second, 200*time.Millisecond)
 	require.NoError(t, p.do("wh-1", "on"))
-	require.Eventually(t, stage("at_warehouse"), 60*time.Second, 100*time.Millisecond)
+	require.Eventually(t, stage("at_warehouse"), time.Minute, 100*time.Millisecond)
 	require.ErrorContains(t, order(t.Context(), p.dir, "nobody", "kill"), "no such unit")
 	require.NoError(t, order(t.Context(), p.dir, "van-01", "cut"))
 	require.NoError(t, order(t.Context(), p.dir, "van-01", "mend"))
 	require.NoError(t, order(t.Context(), p.dir, "cloud", "kill"))
-	require.Eventually(t, func() bool { return p.rack.Starts("cloud") == 2 }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return p.rack.Starts("cloud") == 2 }, time.Minute, 50*time.Millisecond)
 }

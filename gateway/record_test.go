@@ -85,7 +85,7 @@ func recorded(t *testing.T, config string, args ...string) (said, wrote string) 
 	require.Eventually(t, func() bool {
 		b, _ := os.ReadFile(out)
 		return strings.Count(string(b), "GNRMC") > 7
-	}, 20*time.Second, 10*time.Millisecond, "nothing was written: %s", &stderr)
+	}, time.Minute, 10*time.Millisecond, "nothing was written: %s", &stderr)
 	cancel()
 	require.Zero(t, <-code, stderr.String())
 	b, err := os.ReadFile(out)
@@ -117,7 +117,7 @@ func TestRecord(t *testing.T) {
 	require.Eventually(t, func() bool {
 		info, err := os.Stat(socket)
 		return err == nil && info.Mode().Perm() == 0o600
-	}, 10*time.Second, 10*time.Millisecond, "%s", &stderr)
+	}, time.Minute, 10*time.Millisecond, "%s", &stderr)
 	said, wrote = recorded(t, config)
 	require.Contains(t, said, "in the gateway that runs")
 	script, err = transcript.Parse(strings.NewReader(wrote))

@@ -97,7 +97,7 @@ func TestOpsPages(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, health := w.askAs("", "GET", "/healthz", nil)
 		return health["gateways_connected"] == 1.0 && w.metric("yizhan_ingest_hellos_total") == "1"
-	}, 5*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	for name, want := range map[string]string{"yizhan_gateways_connected": "1", "yizhan_history_lag_seconds": "0", "yizhan_live_clients": "0", "yizhan_broker_connects_total": "1"} {
 		require.Equal(t, want, w.metric(name), name)
 	}
@@ -135,14 +135,14 @@ func TestAReadingsLife(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, v := w.ask("GET", "/api/v1/vehicles/v01", nil)
 		return v["motion"] == "moving" && v["position"].(map[string]any)["value"].(map[string]any)["lat"] == 30.5
-	}, 5*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	b.send(at("gps", 30.51, 103.21, 12, 90), climate2())
 	b.committed(telemetry.Track)
 	require.Eventually(t, func() bool {
 		_, f := w.ask("GET", "/api/v1/vehicles/v01/track", nil)
 		g, _ := f["geometry"].(map[string]any)
 		return g != nil && g["type"] == "LineString" && len(g["coordinates"].([]any)) == 2
-	}, 10*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	_, d := w.ask("GET", "/api/v1/devices/van-01/gps", nil)
 	require.Equal(t, true, d["registered"])
 	_, g := w.ask("GET", "/api/v1/gateways/van-01", nil)
@@ -166,7 +166,7 @@ func TestAnOrdersLife(t *testing.T) {
 			return c["outcome"] == want
 		}
 	}
-	require.Eventually(t, outcome("order-number-1", "refused"), 5*time.Second, 20*time.Millisecond, "nobody is there")
+	require.Eventually(t, outcome("order-number-1", "refused"), time.Minute, 20*time.Millisecond, "nobody is there")
 	require.Equal(t, "unreachable", c["detail"])
 	require.NotContains(t, c, "sent")
 
@@ -189,7 +189,7 @@ func TestAnOrdersLife(t *testing.T) {
 	require.NotEmpty(t, c["sent"])
 	require.NotContains(t, c, "outcome")
 	b.send(telemetry.New("board", time.Now(), telemetry.NTP, telemetry.Result{Command: got.ID, Outcome: telemetry.Done, Detail: "opened"}))
-	require.Eventually(t, outcome("order-number-2", "done"), 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, outcome("order-number-2", "done"), time.Minute, 20*time.Millisecond)
 	require.NotEmpty(t, c["sent"], "what was noted before stays")
 	require.NotEmpty(t, c["answered"])
 	code, again := w.ask("POST", "/api/v1/commands", order)

@@ -448,12 +448,12 @@ func TestKilledGatewayLosesNothing(t *testing.T) {
 	for range 5 {
 		before := h.count()
 		b = s.start(t)
-		require.Eventually(t, func() bool { return h.count() >= before+60 }, 20*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return h.count() >= before+60 }, time.Minute, 5*time.Millisecond)
 		b.kill(t)
 	}
 	b = s.start(t)
 	before := h.count()
-	require.Eventually(t, func() bool { return h.count() > before+20 && len(c.arrived("gps")) > 20 }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return h.count() > before+20 && len(c.arrived("gps")) > 20 }, time.Minute, 20*time.Millisecond)
 	cancel()
 	play.Wait()
 	var missing []string

@@ -215,7 +215,7 @@ func TestACommandToATerminal(t *testing.T) {
 			hello = c.hellos[len(c.hellos)-1]
 		}
 		return len(c.hellos) > 0
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	order, err := json.Marshal(frame.Command{
 		ID: "c1", Device: "v03-term", Action: "text", Args: map[string]string{"text": "回仓"}, Boot: hello.Boot, MonoNS: hello.MonoNS, LeaseMS: 60_000,
 	})
@@ -224,7 +224,7 @@ func TestACommandToATerminal(t *testing.T) {
 	require.Eventually(t, func() bool {
 		one.report(t.Context(), time.Now().UTC())
 		return one.texts.Load() == 1 && c.arrived("v03-term")["cmd-c1"] == 1
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	c.mu.Lock()
 	for _, r := range c.recs {
 		if r.Kind == telemetry.KindResult {

@@ -142,7 +142,7 @@ func TestFramesAreAcknowledgedAfterTheirCommit(t *testing.T) {
 			for _, raw := range [][]byte{first, second, first} {
 				require.NoError(t, d.Frame(t.Context(), "van-01", "track", raw))
 			}
-			require.Eventually(t, func() bool { return len(d.last("van-01").Ranges) == 1 && d.last("van-01").Ranges[0].To == 15 }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return len(d.last("van-01").Ranges) == 1 && d.last("van-01").Ranges[0].To == 15 }, time.Minute, time.Millisecond)
 			n, err := s.Counts(t.Context())
 			require.NoError(t, err)
 			require.EqualValues(t, 15, n["readings"])
@@ -188,11 +188,11 @@ func TestWhatIsRefusedIsKeptAndNotAcknowledged(t *testing.T) {
 	require.Eventually(t, func() bool {
 		n, err := s.Counts(t.Context())
 		return err == nil && n["quarantine"] == 8
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	require.Zero(t, d.told("van-01")+d.told("van-02")+d.told("nobody"))
 	require.Equal(t, map[string]uint64{"frames": 7, "bad_gateway": 1, "bad_format": 3, "bad_signature": 3, "hellos": 1, "bad_hello": 1}, without(d.Counters(), "groups"))
 	require.NoError(t, d.Frame(t.Context(), "van-01", "track", raw))
-	require.Eventually(t, func() bool { return len(d.last("van-01").Ranges) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(d.last("van-01").Ranges) == 1 }, time.Minute, time.Millisecond)
 }
 
 func without(m map[string]uint64, k string) map[string]uint64 {
@@ -369,7 +369,7 @@ func TestPostgresCrashesUnderWay(t *testing.T) {
 		}()
 	}
 	for range 3 {
-		require.Eventually(t, func() bool { return d.last("van-00").Ranges != nil }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return d.last("van-00").Ranges != nil }, time.Minute, time.Millisecond)
 		require.NoError(t, pg.Down(syscall.SIGQUIT))
 		require.NoError(t, pg.Up())
 	}
@@ -383,7 +383,7 @@ func TestPostgresCrashesUnderWay(t *testing.T) {
 			}
 		}
 		return true
-	}, 60*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	n, err := s.Counts(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, boards*frames*records, n["readings"])

@@ -49,7 +49,7 @@ func (k *told) count(cell int, event string) (n int) {
 
 func (k *told) soon(t *testing.T, cell int, event string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return k.count(cell, event) > 0 }, 20*time.Second, 10*time.Millisecond, "cell %d %s", cell, event)
+	require.Eventually(t, func() bool { return k.count(cell, event) > 0 }, time.Minute, 10*time.Millisecond, "cell %d %s", cell, event)
 }
 
 func open(t *testing.T, c devices.Commander, id string, cell int) string {
@@ -110,7 +110,7 @@ func TestKerongBoardsOnALine(t *testing.T) {
 			if c.infrared {
 				said.soon(t, last, "deposited")
 			} else {
-				require.Eventually(t, func() bool { return said.count(last, "closed") == 2 }, 10*time.Second, 10*time.Millisecond)
+				require.Eventually(t, func() bool { return said.count(last, "closed") == 2 }, time.Minute, 10*time.Millisecond)
 			}
 			k.Jam(n, true)
 			require.Equal(t, "unknown jammed", open(t, d, "c-2", n))
@@ -195,7 +195,7 @@ func mqttWall(t *testing.T, cells int, set func(*firmware.Locker)) (*firmware.Lo
 		set(l)
 	}
 	ended(t, l.Run)
-	require.Eventually(t, func() bool { return l.Safe() >= 2 && l.Waiting() == 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return l.Safe() >= 2 && l.Waiting() == 0 }, time.Minute, 10*time.Millisecond)
 	return l, d, c
 }
 
@@ -222,7 +222,7 @@ func (c *card) story(cell int) string {
 
 func (c *card) becomes(t *testing.T, cell int, want string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return c.story(cell) == want }, 20*time.Second, 10*time.Millisecond, "cell %d: %s", cell, want)
+	require.Eventually(t, func() bool { return c.story(cell) == want }, time.Minute, 10*time.Millisecond, "cell %d: %s", cell, want)
 }
 
 func TestAnMQTTLockerAtTheBroker(t *testing.T) {
@@ -244,9 +244,9 @@ func TestAnMQTTLockerAtTheBroker(t *testing.T) {
 	require.Equal(t, "done opened", open(t, d, "c-3", 2))
 	require.NoError(t, l.Put(2, false))
 	l.Shut(2)
-	require.Eventually(t, func() bool { return l.Waiting() > 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return l.Waiting() > 0 }, time.Minute, time.Millisecond)
 	c.fail(false)
-	require.Eventually(t, func() bool { return l.Waiting() == 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return l.Waiting() == 0 }, time.Minute, 10*time.Millisecond)
 	require.True(t, strings.HasPrefix(c.story(2), "closed opened deposited "), c.story(2))
 	state, known := c.lastState(2)
 	require.True(t, known)

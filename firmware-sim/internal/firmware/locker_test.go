@@ -41,7 +41,7 @@ func startMosquitto(t *testing.T) (host, port string) {
 			c.Close()
 		}
 		return err == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	return host, port
 }
 
@@ -108,6 +108,6 @@ func TestLockerAtMosquitto(t *testing.T) {
 	order("t-4", 3, soon)
 	require.Equal(t, "success", heard("response", "t-4").Result)
 	heard("event", `"event":"door_jammed"`)
-	require.Eventually(t, func() bool { return l.Waiting() == 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return l.Waiting() == 0 }, time.Minute, time.Millisecond)
 	require.Positive(t, l.Safe())
 }

@@ -115,7 +115,7 @@ func (p *post) said(t *testing.T, want ...string) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return strings.Join(p.told, " ") == strings.Join(want, " ")
-	}, 15*time.Second, 20*time.Millisecond, "want %v, told %v", want, p.told)
+	}, time.Minute, 20*time.Millisecond, "want %v, told %v", want, p.told)
 }
 
 func newPost(t *testing.T, family string, ports int, cfg uhf.Config) *post {
@@ -233,10 +233,10 @@ func TestABrownOutMeetsTheDriver(t *testing.T) {
 	require.Eventually(t, func() bool {
 		region, _ := p.m.Region()
 		return bytes.Equal(region, []byte{1}) && p.m.Polling()
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	require.Eventually(t, func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return strings.Contains(strings.Join(p.told, " "), "module_reset")
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 }

@@ -93,7 +93,7 @@ func gpsd(t *testing.T, line *firmware.Line, args ...string) string {
 			_ = c.Close()
 		}
 		return err == nil
-	}, 10*time.Second, 50*time.Millisecond, "gpsd doesn't listen")
+	}, time.Minute, 50*time.Millisecond, "gpsd doesn't listen")
 	return addr.String()
 }
 

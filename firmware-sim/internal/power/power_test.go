@@ -39,7 +39,7 @@ func shell(t *testing.T, name, script string) Unit {
 
 func soon(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, 10*time.Second, 5*time.Millisecond, what)
+	require.Eventually(t, ok, time.Minute, 5*time.Millisecond, what)
 }
 
 func pid(t *testing.T, u Unit, start int) (n int) {
