@@ -60,6 +60,36 @@ type Evidence struct {
 	Reads   int               `json:"reads,omitempty"`   //
 	RSSIDBm *float64          `json:"rssi_dbm,omitempty"`
 	Via     string            `json:"via,omitempty"` // the container whose tag was seen
+
+	Confidence Confidence `json:"confidence,omitempty"`
+	Witnesses  []Witness  `json:"witnesses,omitempty"` // who else tells the same, or otherwise
+	Flag       string     `json:"flag,omitempty"`      // bad_sequence where it doesn't follow from what was before
+	Actor      string     `json:"actor,omitempty"`     // who did or said it, where a person did
+	Reason     string     `json:"reason,omitempty"`    // a person's
+	Deposit    string     `json:"deposit,omitempty"`   // id of the deposit, of deposited and collected
+}
+
+// Confidence is how sure a step is.
+type Confidence string
+
+// The confidences.
+const (
+	Confirmed    Confidence = "confirmed"    // two independent witnesses, or one that can't be mistaken
+	Inferred     Confidence = "inferred"     // one witness, or by its container
+	Contradicted Confidence = "contradicted" // a witness says otherwise
+)
+
+// Witness is one that tells of a step.
+type Witness struct {
+	Kind     string            `json:"kind"` // portal, reader, fence, door, scan, sms, person
+	ID       string            `json:"id"`   // of its evidence
+	At       time.Time         `json:"at"`
+	TQ       telemetry.Quality `json:"tq"`
+	Device   string            `json:"device,omitempty"`
+	Place    string            `json:"place,omitempty"`
+	Reads    int               `json:"reads,omitempty"`
+	RSSIDBm  *float64          `json:"rssi_dbm,omitempty"`
+	Disagree bool              `json:"disagree,omitempty"`
 }
 
 // Timeline is a parcel with its evidence in the total order.

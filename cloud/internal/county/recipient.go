@@ -1,0 +1,23 @@
+package county
+
+// Direction is which way a parcel goes, Inbound or Outbound (S0-09): from the county warehouse to a village, or back.
+type Direction string
+
+// Consent is what a recipient said about a locker.
+type Consent string
+
+// The consents. Only ConsentYes lets a parcel into a locker.
+const (
+	ConsentYes     Consent = "yes"
+	ConsentNo      Consent = "no"
+	ConsentUnknown Consent = "unknown"
+)
+
+// Recipient is who a parcel is for. It is kept sealed, and shown only masked.
+type Recipient struct {
+	Name    string `json:"name,omitempty"`
+	Phone   string `json:"phone,omitempty"`   // digits, maybe +; a virtual number may have an extension behind ','
+	Village string `json:"village,omitempty"` // as the sender wrote it
+	Address string `json:"address,omitempty"`
+	Lang    string `json:"lang,omitempty"` // zh or en
+}
