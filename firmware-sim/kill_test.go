@@ -48,11 +48,17 @@ func killed(t *testing.T, o options, driver, dsn string) {
 	w.settle(t)
 	t.Logf("at failpoints: %v, %d told safe", time.Since(start).Round(time.Millisecond), w.told.count())
 
+	w.audit(t, driver, dsn)
+}
+
+// audit compares what devices were told is safe with what the database holds, once all is told.
+func (w *ward) audit(t *testing.T, driver, dsn string) {
+	t.Helper()
 	db, err := sql.Open(driver, dsn)
 	require.NoError(t, err)
 	defer db.Close()
 	var rows map[string]int
-	if !within(60*time.Second, func() bool {
+	if !within(patience, func() bool {
 		rows, err = weighings(t.Context(), db)
 		return err == nil && len(rows) >= w.told.count()
 	}) {
@@ -73,7 +79,7 @@ func killed(t *testing.T, o options, driver, dsn string) {
 	require.Empty(t, doubled, "committed more than once")
 	require.Len(t, rows, w.sent.count(), "and nothing else")
 	var wrong []string
-	if !within(30*time.Second, func() bool {
+	if !within(patience, func() bool {
 		wrong, err = faults(t.Context(), db)
 		return err == nil && len(wrong) == 0
 	}) {
@@ -163,20 +169,20 @@ func (w *ward) dialAtStarts(ctx context.Context) {
 func (w *ward) flowing(t *testing.T) {
 	t.Helper()
 	grown := w.told.count() + 100
-	require.True(t, within(30*time.Second, func() bool { return w.told.count() >= grown }), "publishes are acknowledged")
+	require.True(t, within(patience, func() bool { return w.told.count() >= grown }), "publishes are acknowledged")
 }
 
 // killAtRandom kills the gateway n times.
 func (w *ward) killAtRandom(t *testing.T, n int) {
 	rng := rand.New(rand.NewPCG(11, uint64(time.Now().UnixNano())))
 	for i := range n {
-		require.True(t, within(30*time.Second, func() bool { return w.started(victim, 1+i) }))
+		require.True(t, within(patience, func() bool { return w.started(victim, 1+i) }))
 		w.flowing(t)
 		wait := time.NewTimer(time.Duration(rng.Int64N(int64(400 * time.Millisecond))))
 		<-wait.C
 		require.NoError(t, w.rack.Kill(victim))
 	}
-	require.True(t, within(30*time.Second, func() bool { return w.started(victim, 1+n) }))
+	require.True(t, within(patience, func() bool { return w.started(victim, 1+n) }))
 	w.flowing(t)
 	require.Equal(t, 1+n, w.rack.Starts(victim))
 }
@@ -200,7 +206,7 @@ func (w *ward) killAtFailpoints(t *testing.T, plans map[string][]string) {
 		last[unit] = w.rack.Starts(unit) + 1 + len(plan)
 		require.NoError(t, w.rack.Kill(unit))
 	}
-	ended := within(120*time.Second, func() bool {
+	ended := within(patience, func() bool {
 		ended := true
 		for unit, n := range last {
 			ended = w.started(unit, n) && ended
@@ -221,7 +227,7 @@ func (w *ward) killAtFailpoints(t *testing.T, plans map[string][]string) {
 func (w *ward) settle(t *testing.T) {
 	w.stopFeed()
 	w.feeding.Wait()
-	require.True(t, within(60*time.Second, func() bool {
+	require.True(t, within(patience, func() bool {
 		for _, h := range w.devices {
 			if h.Waiting() > 0 {
 				return false
@@ -230,6 +236,9 @@ func (w *ward) settle(t *testing.T) {
 		return true
 	}), "everything is told safe at last")
 }
+
+// patience bounds what would hang.
+const patience = 3 * time.Minute
 
 // within reports whether cond came true in time.
 func within(limit time.Duration, cond func() bool) bool {
