@@ -28,11 +28,34 @@ const (
 
 // Waybill is what a carrier announces: the parcel, its tag, and where it goes.
 type Waybill struct {
-	Waybill  string `json:"waybill"`            // 6 to 32 of A-Z, 0-9 and '-'
-	EPC      string `json:"epc,omitempty"`      // pure identity URI or hex of its tag, where it has one
-	Site     string `json:"site"`               // the outlet it goes to
-	Locker   string `json:"locker,omitempty"`   // the locker there, where one is chosen
-	Handling string `json:"handling,omitempty"` // ambient, chilled, frozen, fragile
+	Waybill   string    `json:"waybill"`                                                        // 6 to 32 of A-Z, 0-9 and '-'
+	EPC       string    `json:"epc,omitempty"`                                                  // pure identity URI or hex of its tag, where it has one
+	Direction Direction `json:"direction,omitempty" enum:"inbound,outbound"`                    // absent is inbound
+	Site      string    `json:"site,omitempty"`                                                 // the outlet it goes to, or comes from when it is outbound; empty while no outlet is known
+	Locker    string    `json:"locker,omitempty"`                                               // the locker there, where one is chosen
+	Handling  string    `json:"handling,omitempty" enum:"ambient,chilled,frozen,fragile"`       // absent is ambient
+	Size      string    `json:"size,omitempty" enum:"s,m,l"`                                    // absent is unknown
+	Consent   Consent   `json:"consent,omitempty" enum:"yes,no,unknown"`                        // of its recipient, for a locker; absent is unknown
+	Hold      bool      `json:"hold,omitempty"`                                                 // upstream says it must not leave the warehouse
+	Order     string    `json:"order,omitempty" maxLength:"64" doc:"of which it is one parcel"` // an order may be several parcels
+}
+
+// Canonical is w with what was left out filled in.
+func (w Waybill) Canonical() Waybill {
+	if w.Direction == "" {
+		w.Direction = ToVillage
+	}
+	if w.Consent == "" {
+		w.Consent = ConsentUnknown
+	}
+	return w
+}
+
+// Intake is a waybill as it is taken in. What is a person's comes sealed (room person); empty is none.
+type Intake struct {
+	Waybill
+	Recipient []byte // sealed
+	PhoneHash string // keyed, of the recipient's phone
 }
 
 // Parcel is a waybill with what the evidence says of it.
@@ -43,6 +66,8 @@ type Parcel struct {
 	Place    string    `json:"place,omitempty"`    // site/wh, vehicle/v03, locker/lk-qingshi
 	Cell     int       `json:"cell,omitempty"`     // in that locker
 	Inferred bool      `json:"inferred,omitempty"` // by its container, not seen itself
+	Views    Views     `json:"views"`
+	Wrong    int       `json:"exceptions,omitempty"` // open ones
 	Version  int64     `json:"version"`
 }
 

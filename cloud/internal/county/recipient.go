@@ -1,7 +1,13 @@
 package county
 
-// Direction is which way a parcel goes, Inbound or Outbound (S0-09): from the county warehouse to a village, or back.
+// Direction is which way a parcel goes (S0-09).
 type Direction string
+
+// The directions.
+const (
+	ToVillage   Direction = Inbound  // from the county warehouse to an outlet
+	FromVillage Direction = Outbound // from an outlet to the county warehouse, and on
+)
 
 // Consent is what a recipient said about a locker.
 type Consent string
