@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +41,7 @@ const victim = "lk-qingshi-1"
 func killed(t *testing.T, o options, driver, dsn string) {
 	w := openWard(t, o)
 	start := time.Now()
-	w.killAtRandom(t, 10)
+	w.killAtRandom(t, rounds(t))
 	rate := float64(w.told.count()) / time.Since(start).Seconds()
 	require.Greater(t, rate, 200.0, "told safe a second, with the outages")
 	t.Logf("at random: %v, %d told safe, %.0f a second", time.Since(start).Round(time.Millisecond), w.told.count(), rate)
@@ -172,19 +174,41 @@ func (w *ward) flowing(t *testing.T) {
 	require.True(t, within(patience, func() bool { return w.told.count() >= grown }), "publishes are acknowledged")
 }
 
-// killAtRandom kills the gateway n times.
+// rounds is how often programs are killed at random: KILLS, or a few.
+func rounds(t *testing.T) int {
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("KILLS"), "10"))
+	require.NoError(t, err, "KILLS")
+	return n
+}
+
+// killAtRandom kills n times: the gateway, each fifth time the cloud, each tenth both.
 func (w *ward) killAtRandom(t *testing.T, n int) {
-	rng := rand.New(rand.NewPCG(11, uint64(time.Now().UnixNano())))
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(11, seed))
+	starts := map[string]int{victim: 1, "cloud": 1}
+	back := func() bool { return w.started(victim, starts[victim]) && w.started("cloud", starts["cloud"]) }
 	for i := range n {
-		require.True(t, within(patience, func() bool { return w.started(victim, 1+i) }))
+		require.True(t, within(patience, back))
 		w.flowing(t)
 		wait := time.NewTimer(time.Duration(rng.Int64N(int64(400 * time.Millisecond))))
 		<-wait.C
-		require.NoError(t, w.rack.Kill(victim))
+		units := []string{victim}
+		switch i % 10 {
+		case 4:
+			units = []string{"cloud"}
+		case 9:
+			units = []string{victim, "cloud"}
+		}
+		for _, u := range units {
+			require.NoError(t, w.rack.Kill(u))
+			starts[u]++
+		}
 	}
-	require.True(t, within(patience, func() bool { return w.started(victim, 1+n) }))
+	require.True(t, within(patience, back))
 	w.flowing(t)
-	require.Equal(t, 1+n, w.rack.Starts(victim))
+	require.Equal(t, starts[victim], w.rack.Starts(victim))
+	require.Equal(t, starts["cloud"], w.rack.Starts("cloud"))
 }
 
 // started reports whether a unit runs for the n-th time; one that ended is started without the pause of one that dies again and
