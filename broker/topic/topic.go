@@ -13,6 +13,7 @@
 //	yz/1/down/{gateway}/ack     committed ranges and credit
 //	yz/1/down/{gateway}/command
 //	yz/1/down/{gateway}/config
+//	yz/1/down/{gateway}/expect  what may be put into the locker there (broker/pickup)
 //
 // Ids are words of [a-z0-9-]{1,32}; every parse refuses anything else, so a topic level can
 // hold no wildcard, no slash and no NUL. The package imports the vocabulary only.
@@ -35,6 +36,7 @@ const (
 	Ack     = "ack"
 	Command = "command"
 	Config  = "config"
+	Expect  = "expect"
 )
 
 // AllDevices is the filter for everything that devices on a LAN broker publish.
@@ -55,7 +57,7 @@ func Up(gateway, what string) string { return Prefix + "/up/" + gateway + "/" + 
 // UpLane is where gateway publishes frames of lane.
 func UpLane(gateway string, lane telemetry.Lane) string { return Up(gateway, lane.String()) }
 
-// Down is where gateway hears what: Ack, Command or Config.
+// Down is where gateway hears what: Ack, Command, Config or Expect.
 func Down(gateway, what string) string { return Prefix + "/down/" + gateway + "/" + what }
 
 // ParseDevice splits dev/{device}/{kind}.
@@ -85,17 +87,17 @@ func ParseUp(t string) (gateway, what string, err error) {
 	return gateway, what, nil
 }
 
-// ParseDown splits yz/1/down/{gateway}/{what}; what is Ack, Command or Config.
+// ParseDown splits yz/1/down/{gateway}/{what}; what is Ack, Command, Config or Expect.
 func ParseDown(t string) (gateway, what string, err error) {
 	gateway, what, err = parse(t, "down")
 	if err != nil {
 		return "", "", err
 	}
 	switch what {
-	case Ack, Command, Config:
+	case Ack, Command, Config, Expect:
 		return gateway, what, nil
 	}
-	return "", "", fmt.Errorf("topic %.80q: %.40q is none of ack, command, config", t, what)
+	return "", "", fmt.Errorf("topic %.80q: %.40q is none of ack, command, config, expect", t, what)
 }
 
 func parse(t, direction string) (gateway, what string, err error) {

@@ -24,7 +24,7 @@ func TestWhatIsBuiltIsParsed(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, w, what)
 	}
-	for _, w := range []string{Ack, Command, Config} {
+	for _, w := range []string{Ack, Command, Config, Expect} {
 		_, what, err := ParseDown(Down("van-03", w))
 		require.NoError(t, err)
 		require.Equal(t, w, what)

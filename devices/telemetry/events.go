@@ -34,7 +34,7 @@ func (d *Door) check() error {
 	return nil
 }
 
-// CellEvent is what happened at a locker cell: opened, closed, deposited, emptied, jammed, forced.
+// CellEvent is what happened at a locker cell: accepted, pulse_sent, opened, wrong_door, closed, deposited, emptied, jammed, forced.
 type CellEvent string
 
 // The cell events.
@@ -45,6 +45,10 @@ const (
 	CellEmptied   CellEvent = "emptied"   // closed and empty after it was occupied
 	CellJammed    CellEvent = "jammed"    // pulsed and did not open
 	CellForced    CellEvent = "forced"    // opened without a pulse
+
+	CellAccepted  CellEvent = "accepted"   // a code, ticket or scan was good: the cell is about to be opened
+	CellPulseSent CellEvent = "pulse_sent" // the lock may have been pulsed, and no door was seen open
+	CellWrongDoor CellEvent = "wrong_door" // this door opened when another one's lock was pulsed
 )
 
 // Locker is the body of KindLocker: an event at one cell, numbered from 1.
@@ -52,6 +56,13 @@ type Locker struct {
 	Cell     Opt[int]
 	Event    CellEvent
 	Occupied Opt[bool] // unknown where the board has no sensor for it
+
+	// What the gateway's cabinet knows of it, where there is one.
+	Deposit    string   // id of what is, was or is to be put in
+	Waybill    string   // of the deposit, where a courier scanned one
+	Op         string   // id of what opened the cell: also the command of its result
+	By         string   // code, ticket, courier; empty where no one at the locker did it
+	Generation Opt[int] // of the locker's key when it was put in
 }
 
 // Kind returns KindLocker.
@@ -63,6 +74,11 @@ func (l Locker) AppendJSON(dst []byte) []byte {
 	o.int("cell", l.Cell)
 	o.str("event", string(l.Event))
 	o.bool("occupied", l.Occupied)
+	o.str("deposit", l.Deposit)
+	o.str("waybill", l.Waybill)
+	o.str("op", l.Op)
+	o.str("by", l.By)
+	o.int("generation", l.Generation)
 	return o.end()
 }
 
@@ -74,6 +90,16 @@ func (l *Locker) set(key, val []byte) error {
 		return setText((*string)(&l.Event), val)
 	case "occupied":
 		return setBool(&l.Occupied, val)
+	case "deposit":
+		return setText(&l.Deposit, val)
+	case "waybill":
+		return setText(&l.Waybill, val)
+	case "op":
+		return setText(&l.Op, val)
+	case "by":
+		return setText(&l.By, val)
+	case "generation":
+		return setInt(&l.Generation, val)
 	}
 	return nil
 }
@@ -82,7 +108,10 @@ func (l *Locker) check() error {
 	if n, ok := l.Cell.Get(); !ok || n < 1 || n > 1024 {
 		return invalid("body.cell", "must be 1 to 1024")
 	}
-	return oneOf("event", string(l.Event), "opened", "closed", "deposited", "emptied", "jammed", "forced")
+	if max(len(l.Deposit), len(l.Waybill), len(l.Op), len(l.By)) > 128 {
+		return invalid("body.deposit", "deposit, waybill, op and by have at most 128 bytes")
+	}
+	return oneOf("event", string(l.Event), "opened", "closed", "deposited", "emptied", "jammed", "forced", "accepted", "pulse_sent", "wrong_door")
 }
 
 // Weight is the body of KindWeight, in kilograms.
