@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,6 +28,7 @@ import (
 	"yizhan/cloud/internal/history"
 	"yizhan/cloud/internal/ingest"
 	"yizhan/cloud/internal/live"
+	"yizhan/cloud/internal/person"
 	"yizhan/cloud/internal/state"
 	"yizhan/cloud/internal/web"
 )
@@ -70,6 +73,7 @@ type Service struct {
 	registry  *county.Registry
 	base      []byte // the base map
 	store     *state.Store
+	persons   *person.Keeper
 	history   *history.History
 	projector *history.Projector
 	gateways  *broker.Cloud
@@ -98,6 +102,9 @@ func (s *Service) open(ctx context.Context) (err error) {
 		return err
 	}
 	if s.registry, s.base, err = readCounty(s.cfg.County); err != nil {
+		return err
+	}
+	if s.persons, err = person.Open(cmp.Or(s.cfg.PersonalKeyFile, filepath.Join(filepath.Dir(s.cfg.TokenFile), "personal.key"))); err != nil {
 		return err
 	}
 	if err := s.openStores(ctx); err != nil {

@@ -15,19 +15,20 @@ import (
 
 // Config is the cloud's configuration with defaults filled in.
 type Config struct {
-	Listen    string  `yaml:"listen"`     // console and API, host:port
-	Ops       string  `yaml:"ops"`        // /healthz, /metrics, /openapi.json; empty: on listen, if that is loopback
-	Public    string  `yaml:"public"`     // the URL people use when a proxy stands before listen; https makes cookies Secure
-	TokenFile string  `yaml:"token_file"` // the token of programs and of the first login
-	MQTT      MQTT    `yaml:"mqtt"`       // where gateways connect
-	State     string  `yaml:"state"`      // sqlite:FILE or postgres://...
-	History   string  `yaml:"history"`    // sqlite: or influx+http://host:port/db?token=...
-	County    string  `yaml:"county"`     // folder of county.yaml and map.geojson
-	Archive   Archive `yaml:"archive"`    // frames as they came
-	Command   Command `yaml:"command"`    // orders to devices
-	Log       string  `yaml:"log"`        // debug, info, warn, error
-	Demo      bool    `yaml:"demo"`       // a fresh token at each start, loopback only
-	Speed     float64 `yaml:"speed"`      // of the demo's story; shown on the page, never a clock
+	Listen          string  `yaml:"listen"`            // console and API, host:port
+	Ops             string  `yaml:"ops"`               // /healthz, /metrics, /openapi.json; empty: on listen, if that is loopback
+	Public          string  `yaml:"public"`            // the URL people use when a proxy stands before listen; https makes cookies Secure
+	TokenFile       string  `yaml:"token_file"`        // the token of programs and of the first login
+	PersonalKeyFile string  `yaml:"personal_key_file"` // seals names, phones and addresses; made at the first start; empty: personal.key beside token_file
+	MQTT            MQTT    `yaml:"mqtt"`              // where gateways connect
+	State           string  `yaml:"state"`             // sqlite:FILE or postgres://...
+	History         string  `yaml:"history"`           // sqlite: or influx+http://host:port/db?token=...
+	County          string  `yaml:"county"`            // folder of county.yaml and map.geojson
+	Archive         Archive `yaml:"archive"`           // frames as they came
+	Command         Command `yaml:"command"`           // orders to devices
+	Log             string  `yaml:"log"`               // debug, info, warn, error
+	Demo            bool    `yaml:"demo"`              // a fresh token at each start, loopback only
+	Speed           float64 `yaml:"speed"`             // of the demo's story; shown on the page, never a clock
 }
 
 // MQTT is the listener for gateways: mutual TLS.

@@ -21,6 +21,7 @@ const (
 	Scanned     = "scanned"
 	Deposited   = "deposited"
 	Collected   = "collected"
+	Cancelled   = "cancelled" // the sender took it back
 )
 
 // Event is one thing that may concern a parcel. Fence events of a vehicle are given whether the

@@ -88,9 +88,7 @@ func (c *commit) putArchive(ctx context.Context) error {
 		return err
 	}
 	if len(c.frames) > 0 {
-		var last int64
-		err := c.c.each(ctx, func(scan func(...any) error) error { return scan(&last) },
-			"update counters set value = value + $1 where name = 'frames' returning value", len(c.frames))
+		last, err := draw(ctx, c.c, "frames", len(c.frames))
 		if err != nil {
 			return err
 		}
@@ -104,7 +102,7 @@ func (c *commit) putArchive(ctx context.Context) error {
 	if err := c.c.put(ctx, framesTable, c.frames); err != nil {
 		return err
 	}
-	return c.c.put(ctx, outboxTable, c.outbox)
+	return tell(ctx, c.c, c.now, c.facts, false)
 }
 
 // Frames reads the archive from the frame after no on, at most max frames and about maxBytes
@@ -159,7 +157,7 @@ func (s *Store) SetCursor(ctx context.Context, name string, no int64) error {
 	})
 }
 
-// Prune drops what is past its age: frames (by whole days), quarantine, outbox and alarms; and makes the
+// Prune drops what is past its age: frames (by whole days), quarantine, facts and alarms; and makes the
 // partitions of today and tomorrow.
 func (s *Store) Prune(ctx context.Context) error {
 	now := s.opt.Now()
@@ -184,12 +182,12 @@ func (s *Store) Prune(ctx context.Context) error {
 			}
 		}
 		past := ms(now.Add(-time.Duration(s.opt.QuarantineDays) * day))
-		for _, q := range []string{"delete from quarantine where last_ms < $1", "delete from outbox where created_ms < $1", "delete from alarms where at_ms < $1"} {
+		for _, q := range []string{"delete from quarantine where last_ms < $1", "delete from alarms where at_ms < $1"} {
 			if _, err := c.exec(ctx, q, past); err != nil {
 				return err
 			}
 		}
-		return nil
+		return pruneFacts(ctx, c, ms(now.Add(-factDays*day)))
 	})
 }
 

@@ -86,20 +86,20 @@ func countAboard(ctx context.Context, c conn, ids []string) (map[string]int, err
 		_, id := cutThing(place)
 		aboard[id] = n
 		return err
-	}, "select place, count(*) from parcels where "+w.in("place", "$1")+" group by place", w.list(places))
+	}, "select place, count(*) from parcels where place <> '' and "+w.in("place", "$1")+" group by place", w.list(places))
 	return aboard, err
 }
 
 // readLoads reads the waybills aboard of vehicles; of all where ids is nil.
 func readLoads(ctx context.Context, c conn, ids []string) (map[string][]string, error) {
 	w := c.words()
-	q, args := "select place, waybill from parcels where place >= 'vehicle/' and place < 'vehicle0' order by place, waybill", []any(nil)
+	q, args := "select place, waybill from parcels where place <> '' and place >= 'vehicle/' and place < 'vehicle0' order by place, waybill", []any(nil)
 	if ids != nil {
 		places := make([]string, len(ids))
 		for i, id := range ids {
 			places[i] = "vehicle/" + id
 		}
-		q, args = "select place, waybill from parcels where "+w.in("place", "$1")+" order by place, waybill", []any{w.list(places)}
+		q, args = "select place, waybill from parcels where place <> '' and "+w.in("place", "$1")+" order by place, waybill", []any{w.list(places)}
 	}
 	loads := map[string][]string{}
 	err := c.each(ctx, func(scan func(...any) error) error {

@@ -35,7 +35,7 @@ type commit struct {
 	tombstones [][]any
 	frames     [][]any
 	numbered   []int // the verdict of each frame
-	outbox     [][]any
+	facts      []county.Fact
 
 	pairs   pairs
 	cells   map[string]bool // subjects, to be folded again
@@ -64,16 +64,20 @@ func (s *Store) Commit(ctx context.Context, arrivals []county.Arrival) (verdicts
 	if err := s.makeDays(ctx, arrivals); err != nil {
 		return nil, nil, err
 	}
+	facts := 0
 	err = s.update(ctx, "commit", func(c conn) error {
 		w := s.newCommit(c, arrivals)
 		if err := w.run(ctx); err != nil {
 			return err
 		}
-		verdicts, changes = w.verdicts, w.changes
+		verdicts, changes, facts = w.verdicts, w.changes, len(w.facts)
 		return nil
 	})
 	if err != nil {
 		return nil, nil, err
+	}
+	if facts > 0 {
+		s.wake()
 	}
 	return verdicts, changes, nil
 }

@@ -63,6 +63,6 @@ func (s *Store) repack(ctx context.Context, container string, items []string, at
 		if err := w.countLoads(ctx); err != nil {
 			return err
 		}
-		return c.put(ctx, outboxTable, w.outbox)
+		return tell(ctx, c, w.now, w.facts, false)
 	})
 }

@@ -237,7 +237,7 @@ func (c *commit) markTags(ctx context.Context, subjects []string) error {
 		err := scan(&waybill)
 		c.parcels[waybill] = true
 		return err
-	}, "select waybill from parcels where "+w.in("epc", "$1"), w.list(epcs))
+	}, "select waybill from parcels where epc <> '' and "+w.in("epc", "$1"), w.list(epcs))
 	if err != nil {
 		return err
 	}

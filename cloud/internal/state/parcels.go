@@ -3,7 +3,6 @@ package state
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,18 +30,26 @@ type parcelRow struct {
 	county.Parcel
 	created time.Time
 	changed time.Time
+	told    string // what others were told of it, a tale
+	wrong   string // ids of its open exceptions, each followed by ','
+
+	sealed []byte // the recipient, where it was read or is to be put
+	phone  string
 }
 
-const parcelColumns = "waybill, epc, site, locker, handling, created_ms, stage, since_ms, place, cell, inferred, version, changed_ms"
+const parcelColumns = "waybill, epc, site, locker, handling, created_ms, stage, since_ms, place, cell, inferred, version, changed_ms, direction, size, consent, hold, order_no, told, wrong"
 
 func readParcels(ctx context.Context, c conn, rest string, args ...any) (out []parcelRow, err error) {
 	err = c.each(ctx, func(scan func(...any) error) error {
 		var p parcelRow
-		var created, since, cell, inferred, changed int64
-		var stage string
-		err := scan(&p.Waybill.Waybill, &p.EPC, &p.Site, &p.Locker, &p.Handling, &created, &stage, &since, &p.Place, &cell, &inferred, &p.Version, &changed)
+		var created, since, cell, inferred, changed, hold int64
+		var stage, direction, consent string
+		err := scan(&p.Waybill.Waybill, &p.EPC, &p.Site, &p.Locker, &p.Handling, &created, &stage, &since, &p.Place, &cell, &inferred, &p.Version, &changed,
+			&direction, &p.Size, &consent, &hold, &p.Order, &p.told, &p.wrong)
 		p.created, p.changed, p.Since = moment(created), moment(changed), moment(since)
 		p.Stage, p.Cell, p.Inferred = county.Stage(stage), int(cell), inferred != 0
+		p.Direction, p.Consent, p.Hold = county.Direction(direction), county.Consent(consent), hold != 0
+		p.overlay()
 		out = append(out, p)
 		return err
 	}, "select "+parcelColumns+" from parcels "+rest, args...)
@@ -53,7 +60,27 @@ func (p *parcelRow) row() []any {
 	return []any{
 		p.Waybill.Waybill, p.EPC, p.Site, p.Locker, p.Handling, ms(p.created), string(p.Stage), ms(p.Since), p.Place, int64(p.Cell), oneIf(p.Inferred),
 		p.Version, ms(p.changed), reversed(p.Waybill.Waybill), reversed(p.EPC),
+		string(p.Direction), p.Size, string(p.Consent), oneIf(p.Hold), p.Order, bytesOf(p.sealed), p.phone, p.told, p.wrong,
 	}
+}
+
+// folded is what a fold changes of a row.
+func (p *parcelRow) folded() []any {
+	return []any{p.Waybill.Waybill, string(p.Stage), ms(p.Since), p.Place, int64(p.Cell), oneIf(p.Inferred), p.Version, ms(p.changed), p.told, p.wrong}
+}
+
+// overlay fills in what follows from the rest.
+func (p *parcelRow) overlay() {
+	p.Wrong = strings.Count(p.wrong, ",")
+	p.Views = county.ViewsOf(p.Stage, p.Direction, p.Wrong > 0)
+}
+
+// bytesOf is b, for a column that is never null.
+func bytesOf(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }
 
 func reversed(s string) string {
@@ -78,33 +105,41 @@ func (c *commit) foldParcels(ctx context.Context) error {
 	}
 	var rows [][]any
 	for i := range old {
-		p, now := &old[i], timelines[i].Parcel
-		now.Version = p.Version
-		if now == p.Parcel {
-			continue
+		p, now := &old[i], &timelines[i]
+		changed, err := c.refold(ctx, p, now)
+		if err != nil {
+			return err
 		}
-		if p.Place != now.Place {
-			for _, place := range []string{p.Place, now.Place} {
-				if kind, id := cutThing(place); kind == "vehicle" {
-					c.loads[id] = true
-				}
-			}
+		if changed {
+			rows = append(rows, p.folded())
 		}
-		if now.Stage != p.Stage {
-			c.tellOutside(&now)
-		}
-		now.Version++
-		p.Parcel, p.changed = now, c.now
-		rows = append(rows, p.row())
-		c.changes = append(c.changes, county.Change{Kind: county.ParcelChanged, ID: now.Waybill.Waybill, Version: now.Version, Object: now})
 	}
-	return c.c.put(ctx, parcelsTable, rows)
+	return c.c.put(ctx, foldsTable, rows)
 }
 
-// tellOutside puts a parcel's new stage in the outbox.
-func (c *commit) tellOutside(p *county.Parcel) {
-	doc, _ := json.Marshal(p) // strings and numbers always marshal
-	c.outbox = append(c.outbox, []any{"parcel", p.Waybill.Waybill, string(doc), ms(c.now)})
+// refold brings a parcel to what its evidence says now, tells of it, and reports whether its row changed.
+func (c *commit) refold(ctx context.Context, p *parcelRow, now *county.Timeline) (changed bool, err error) {
+	was, told := p.Parcel, p.told
+	if err := c.retell(ctx, p, now); err != nil {
+		return false, err
+	}
+	p.Parcel = now.Parcel
+	p.overlay()
+	p.Version = was.Version
+	if p.Parcel == was {
+		return p.told != told, nil
+	}
+	if p.Place != was.Place {
+		for _, place := range []string{p.Place, was.Place} {
+			if kind, id := cutThing(place); kind == "vehicle" {
+				c.loads[id] = true
+			}
+		}
+	}
+	p.Version++
+	p.changed = c.now
+	c.changes = append(c.changes, county.Change{Kind: county.ParcelChanged, ID: p.Waybill.Waybill, Version: p.Version, Object: p.Parcel})
+	return true, nil
 }
 
 // tell folds the evidence of parcels into their timelines.
@@ -129,6 +164,8 @@ func (c *commit) tell(ctx context.Context, rows []parcelRow) ([]county.Timeline,
 		facts := parcel.Facts{Waybill: p.Waybill, Created: p.created, Kind: func(site string) string { return c.reg.siteKind[site] }}
 		out[i] = parcel.Fold(facts, g.events[i])
 		out[i].Version = p.Version
+		out[i].Wrong = p.Wrong
+		out[i].Views = county.ViewsOf(out[i].Stage, out[i].Direction, p.Wrong > 0)
 	}
 	return out, nil
 }

@@ -33,6 +33,11 @@ type Store struct {
 		made map[int64]bool
 	}
 	decoders sync.Pool // of *frame.Decoder
+
+	facts struct {
+		sync.Mutex
+		wake chan struct{} // closed by the next commit of facts
+	}
 }
 
 // Open opens the store at url (postgres://... or sqlite:FILE) and brings its schema up to date.
@@ -54,6 +59,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		s.opt.Timeout = 30 * time.Second
 	}
 	s.days.made = map[int64]bool{}
+	s.facts.wake = make(chan struct{})
 	var err error
 	switch scheme, rest, _ := strings.Cut(url, ":"); scheme {
 	case "postgres", "postgresql":

@@ -71,6 +71,24 @@ func newTable(name string, keys int, columns, guard string) *table {
 	return t
 }
 
+// newChange makes a table of which rows that are there are changed, in the columns named; the key's are first.
+func newChange(name string, keys int, columns string) *table {
+	t := newTable(name, keys, columns, "")
+	var sets, pgSets, match, pgMatch, types []string
+	for i, c := range t.columns {
+		p := "$" + strconv.Itoa(i+1)
+		types = append(types, p+"::"+pgKinds[c.kind])
+		if i < keys {
+			match, pgMatch = append(match, c.name+" = "+p), append(pgMatch, name+"."+c.name+" = v."+c.name)
+			continue
+		}
+		sets, pgSets = append(sets, c.name+" = "+p), append(pgSets, c.name+" = v."+c.name)
+	}
+	t.liteUpsert = "update " + name + " set " + strings.Join(sets, ", ") + " where " + strings.Join(match, " and ")
+	t.pgUpsert = "update " + name + " set " + strings.Join(pgSets, ", ") + " from unnest(" + strings.Join(types, ", ") + ") as v(" + strings.Join(t.names(), ", ") + ") where " + strings.Join(pgMatch, " and ")
+	return t
+}
+
 func (t *table) conflict(guard string) string {
 	if t.keys == 0 {
 		return ""
@@ -113,7 +131,7 @@ var (
 	checkpointsTable = newTable("checkpoints", 3, "gateway, epoch, lane n, spans, frames n, last n, body b", "")
 	framesTable      = appended(newTable("frames", 0, "no n, day n, gateway, epoch, lane n, first n, last n, received_ms n, committed_ms n, fresh n, body b", ""))
 	alarmsTable      = newTable("alarms", 1, "id, at_ms n, gateway, device, code, severity, detail", "nothing")
-	outboxTable      = appended(newTable("outbox", 0, "kind, key, doc, created_ms n", ""))
+	factsTable       = appended(newTable("facts", 0, "seq n, at_ms n, object, event, key, doc", ""))
 	latestTable      = newTable("latest", 2, "device, kind, at_ms n, tq, received_ms n, body", "excluded.at_ms > latest.at_ms or excluded.at_ms = latest.at_ms and excluded.body > latest.body")
 	vehiclesTable    = newTable("vehicles", 1, "id, version n, at_ms n, tq, position, stay_site, stay_from n, stay_to n", "")
 	staysTable       = newTable("stays", 2, "vehicle, from_ms n, to_ms n, site", "")
@@ -122,7 +140,10 @@ var (
 	cellsTable       = newTable("cells", 2, "locker, cell n, state, since_ms n, waybill", "")
 	containersTable  = newTable("containers", 1, "id, kind, epc", "")
 	contentsTable    = newTable("contents", 3, "container, item, since_ms n, until_ms n", "")
-	parcelsTable     = newTable("parcels", 1, "waybill, epc, site, locker, handling, created_ms n, stage, since_ms n, place, cell n, inferred n, version n, changed_ms n, waybill_rev, epc_rev", "")
+	parcelsTable     = newTable("parcels", 1, "waybill, epc, site, locker, handling, created_ms n, stage, since_ms n, place, cell n, inferred n, version n, changed_ms n, waybill_rev, epc_rev, direction, size, consent, hold n, order_no, recipient b, phone_hash, told, wrong", "")
+	foldsTable       = newChange("parcels", 1, "waybill, stage, since_ms n, place, cell n, inferred n, version n, changed_ms n, told, wrong")
+	amendmentsTable  = newTable("amendments", 2, "waybill, n n, at_ms n, actor, doc, recipient b", "")
+	exceptionsTable  = newTable("exceptions", 1, "id, class, cause, object, evidence, source, detail, discovered_ms n, ended_ms n, version n", "")
 	evidenceTable    = newTable("evidence", 1, "id, subject, kind, step, thing, device, at_ms n, tq, gateway, epoch, lane n, seq n, body",
 		"(excluded.at_ms, excluded.gateway, excluded.epoch, excluded.lane, excluded.seq) < (evidence.at_ms, evidence.gateway, evidence.epoch, evidence.lane, evidence.seq)")
 	commandsTable = newTable("commands", 1, "id, created_ms n, doc, outcome, detail, answered_ms n", "nothing")
@@ -131,6 +152,7 @@ var (
 	newLanesTable    = newTable("ranges", 1, "id, gateway, epoch, lane n, spans, records n, readings n, tip n, tip_hash b, quarantined n", "nothing")
 	newVehiclesTable = newTable("vehicles", 1, "id, version n, at_ms n, tq, position, stay_site, stay_from n, stay_to n", "nothing")
 	newLockersTable  = newTable("lockers", 1, "id, version n", "nothing")
+	newCountersTable = newTable("counters", 1, "name, value n", "nothing")
 
 	pointsTable = newTable("points", 2, "series, at_ns n, body", "")
 )

@@ -28,7 +28,7 @@ func (s *Store) PutWaybills(ctx context.Context, waybills []county.Waybill, now 
 		good := map[string]county.Waybill{}
 		at := map[string]int{}
 		for i, b := range waybills {
-			b, err := w.checkWaybill(b)
+			b, err := w.checkWaybill(b.Canonical())
 			if _, twice := good[b.Waybill]; err == nil && twice {
 				err = fmt.Errorf("waybill: %q is given twice", b.Waybill)
 			}
@@ -50,7 +50,7 @@ func (s *Store) PutWaybills(ctx context.Context, waybills []county.Waybill, now 
 		if err := w.countLoads(ctx); err != nil {
 			return err
 		}
-		if err := c.put(ctx, outboxTable, w.outbox); err != nil {
+		if err := tell(ctx, c, w.now, w.facts, false); err != nil {
 			return err
 		}
 		rows, err := readParcels(ctx, c, "where "+c.words().in("waybill", "$1"), c.words().list(slices.Sorted(maps.Keys(good))))
@@ -60,6 +60,9 @@ func (s *Store) PutWaybills(ctx context.Context, waybills []county.Waybill, now 
 		}
 		return err
 	})
+	if err == nil {
+		s.wake()
+	}
 	return created, refused, err
 }
 
@@ -73,7 +76,7 @@ func (c *commit) insertWaybills(ctx context.Context, good map[string]county.Wayb
 		}
 	}
 	w := c.c.words()
-	old, err := readParcels(ctx, c.c, "where "+w.in("waybill", "$1")+" or "+w.in("epc", "$2")+" order by waybill"+w.lock, w.list(slices.Sorted(maps.Keys(good))), w.list(epcs))
+	old, err := readParcels(ctx, c.c, "where "+w.in("waybill", "$1")+" or epc <> '' and "+w.in("epc", "$2")+" order by waybill"+w.lock, w.list(slices.Sorted(maps.Keys(good))), w.list(epcs))
 	if err != nil {
 		return err
 	}
@@ -170,9 +173,9 @@ func (s *Store) Parcels(ctx context.Context, q, after string, limit int) (items 
 	if q = strings.TrimSpace(clean(q)); q != "" {
 		up, end := strings.ToUpper(q), "\U0010FFFF"
 		args = append(args, up, up+end, q, q+end, reversed(up), reversed(up)+end, reversed(q), reversed(q)+end)
-		where += ` and waybill in (select waybill from parcels where waybill >= $3 and waybill < $4 union select waybill from parcels where epc >= $5 and epc < $6
-			union select waybill from parcels where epc >= $3 and epc < $4 union select waybill from parcels where waybill_rev >= $7 and waybill_rev < $8
-			union select waybill from parcels where epc_rev >= $9 and epc_rev < $10)`
+		where += ` and waybill in (select waybill from parcels where waybill >= $3 and waybill < $4 union select waybill from parcels where epc <> '' and epc >= $5 and epc < $6
+			union select waybill from parcels where epc <> '' and epc >= $3 and epc < $4 union select waybill from parcels where waybill_rev >= $7 and waybill_rev < $8
+			union select waybill from parcels where epc_rev <> '' and epc_rev >= $9 and epc_rev < $10)`
 	}
 	args = append(args, limit+1)
 	rows, err := readParcels(ctx, s.db.reader(), where+fmt.Sprintf(" order by changed_ms desc, waybill desc limit $%d", len(args)), args...)

@@ -1,0 +1,194 @@
+package state
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"yizhan/cloud/internal/county"
+	"yizhan/cloud/internal/parcel"
+)
+
+// A tale is what of a parcel's steps was told: by the name of each step (its evidence and word), what it said in short, how
+// often it was told, and whether it was taken back since. It is kept with the parcel, so that a fold
+// that tells nothing new reads and writes nothing else.
+//
+//	column = "" | "*" | entry { entry }
+//	entry  = name(8) content(6) [ times ] [ "-" ] ","          name, content: base64url of a hash
+//
+// "*" is a parcel of before there were facts: what its next fold tells is no news.
+type tale map[string]teller
+
+type teller struct {
+	content string
+	times   int
+	gone    bool
+}
+
+const (
+	nameChars    = 8
+	contentChars = 6
+	oldTale      = "*"
+)
+
+func parseTale(s string) (tale, error) {
+	t := tale{}
+	for s != "" {
+		entry, rest, ok := strings.Cut(s, ",")
+		if !ok || len(entry) < nameChars+contentChars {
+			return nil, fmt.Errorf("told: %.40q is no entry", s)
+		}
+		e := teller{content: entry[nameChars : nameChars+contentChars], times: 1}
+		tail, gone := strings.CutSuffix(entry[nameChars+contentChars:], "-")
+		e.gone = gone
+		if tail != "" {
+			n, err := strconv.Atoi(tail)
+			if err != nil {
+				return nil, fmt.Errorf("told: %.40q is no entry", s)
+			}
+			e.times = n
+		}
+		t[entry[:nameChars]] = e
+		s = rest
+	}
+	return t, nil
+}
+
+func (t tale) String() string {
+	names := make([]string, 0, len(t))
+	for n := range t {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	for _, n := range names {
+		e := t[n]
+		b.WriteString(n + e.content)
+		if e.times > 1 {
+			b.WriteString(strconv.Itoa(e.times))
+		}
+		if e.gone {
+			b.WriteByte('-')
+		}
+		b.WriteByte(',')
+	}
+	return b.String()
+}
+
+func short(n int, parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:8])[:n]
+}
+
+// stepName names a step within its parcel.
+func stepName(e *county.Evidence) string { return short(nameChars, e.ID, e.Step) }
+
+// stepContent is what others act on: a step that says something else is taken back and told again. Witnesses
+// that come later are no reason.
+func stepContent(e *county.Evidence) string {
+	return short(contentChars, strconv.FormatInt(ms(e.At), 36), string(e.Stage), e.Place, strconv.Itoa(e.Cell), e.Via)
+}
+
+// stepKey is the key of a step's fact, told for the n-th time.
+func stepKey(waybill string, e *county.Evidence, n int) string {
+	return again("step/"+waybill+"/"+e.ID+"/"+e.Step, n)
+}
+
+func again(key string, n int) string {
+	if n > 1 {
+		key += "/" + strconv.Itoa(n)
+	}
+	return key
+}
+
+// retell compares a parcel's timeline with what was told of it, and tells what is new and what isn't so any more.
+func (c *commit) retell(ctx context.Context, p *parcelRow, now *county.Timeline) error {
+	old := p.told
+	if old == oldTale {
+		old = ""
+	}
+	t, err := parseTale(old)
+	if err != nil {
+		return err
+	}
+	quiet := p.told == oldTale
+	standing := map[string]bool{}
+	before := county.Stage("")
+	for i := range now.Evidence {
+		e := &now.Evidence[i]
+		name, content := stepName(e), stepContent(e)
+		standing[name] = true
+		was, told := t[name]
+		if !told || was.gone || was.content != content {
+			if told && !was.gone {
+				if err := c.retract(ctx, p, name, was.times); err != nil {
+					return err
+				}
+			}
+			t[name] = teller{content: content, times: was.times + 1}
+			if !quiet {
+				c.facts = append(c.facts, stepFact(now, e, before, was.times+1))
+			}
+		}
+		if e.Stage != "" {
+			before = e.Stage
+		}
+	}
+	for name, e := range t {
+		if !standing[name] && !e.gone {
+			if err := c.retract(ctx, p, name, e.times); err != nil {
+				return err
+			}
+			e.gone = true
+			t[name] = e
+		}
+	}
+	p.told = t.String()
+	return nil
+}
+
+func stepFact(now *county.Timeline, e *county.Evidence, before county.Stage, n int) county.Fact {
+	w := &now.Waybill
+	doc := county.StepTold{
+		Waybill: w.Waybill, EPC: w.EPC, Direction: w.Direction, Handling: w.Handling, Site: w.Site, Before: before, Row: *e, Deposit: e.Deposit,
+	}
+	event, key := county.FactStep, stepKey(w.Waybill, e, n)
+	if e.Step == parcel.Created || e.Step == parcel.Cancelled {
+		event, key = county.FactWaybill, again("waybill/"+w.Waybill+"/"+e.Step, n)
+	}
+	return NewFact(event, "parcel/"+w.Waybill, key, doc)
+}
+
+// retract tells that a step told before isn't so any more. Its document is that of the fact, as long as it is kept.
+func (c *commit) retract(ctx context.Context, p *parcelRow, name string, times int) error {
+	w := p.Waybill.Waybill
+	facts, err := readFacts(ctx, c.c, "key >= $1 and key < $2 order by key", "step/"+w+"/", "step/"+w+"0")
+	if err != nil {
+		return err
+	}
+	f := county.Fact{Object: "parcel/" + w, Key: again("retracted/"+w+"/"+name, times)}
+	for i := range facts {
+		var told county.StepTold
+		if err := json.Unmarshal(facts[i].Doc, &told); err != nil {
+			return fmt.Errorf("fact %d: %w", facts[i].Seq, err)
+		}
+		if stepName(&told.Row) == name && facts[i].Key == stepKey(w, &told.Row, times) {
+			f.Doc, f.Key = facts[i].Doc, "retracted"+strings.TrimPrefix(facts[i].Key, "step")
+		}
+	}
+	if f.Doc == nil { // of before there were facts, or past its age: nobody to be told
+		return nil
+	}
+	f.Event = county.FactRetracted
+	c.facts = append(c.facts, f)
+	return nil
+}
