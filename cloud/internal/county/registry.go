@@ -8,6 +8,7 @@ type Registry struct {
 	Name       Text
 	Note       Text
 	Timezone   string
+	GS1        GS1
 	Sites      []Site
 	Vehicles   []Vehicle
 	Lockers    []Locker
@@ -27,6 +28,13 @@ type Site struct {
 	Lat      float64 `json:"lat" yaml:"lat"`
 	Lon      float64 `json:"lon" yaml:"lon"`
 	FenceM   float64 `json:"fence_m" yaml:"fence_m"`
+	SGLN     string  `json:"sgln,omitempty" yaml:"sgln"` // its GS1 location number as urn:epc:id:sgln:..., where it has one
+}
+
+// GS1 is how the county appears in the identifiers of GS1.
+type GS1 struct {
+	Prefix string // its company prefix, 6 to 12 digits; empty: it has none, and gives no tags
+	Base   string // an http or https URL below which things without a GS1 key have their URIs
 }
 
 // The kinds of sites.

@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"yizhan/cloud/internal/county"
 	"yizhan/configs/strict"
+	"yizhan/devices/epc"
 	"yizhan/devices/telemetry"
 )
 
@@ -32,6 +34,7 @@ type site struct {
 	Lat      float64 `yaml:"lat" strict:"required"`
 	Lon      float64 `yaml:"lon" strict:"required"`
 	FenceM   float64 `yaml:"fence_m" strict:"required"`
+	SGLN     string  `yaml:"sgln"`
 }
 
 type vehicle struct {
@@ -74,11 +77,20 @@ type binding struct {
 	Thing  string `yaml:"thing" strict:"required"`
 }
 
+type gs1 struct {
+	Prefix string `yaml:"prefix"`
+	Base   string `yaml:"base"`
+}
+
+// defaultBase is reserved for examples (RFC 2606): it names things, and nobody answers there.
+const defaultBase = "https://id.county.example"
+
 // file is county.yaml.
 type file struct {
 	Name       text       `yaml:"name" strict:"required"`
 	Note       text       `yaml:"note"`
 	Timezone   string     `yaml:"timezone"`
+	GS1        gs1        `yaml:"gs1"`
 	Sites      []site     `yaml:"sites"`
 	Vehicles   []vehicle  `yaml:"vehicles"`
 	Lockers    []locker   `yaml:"lockers"`
@@ -100,7 +112,7 @@ func Load(dir string) (*county.Registry, error) {
 
 // Parse reads src, the content of the file named path.
 func Parse(path string, src []byte) (*county.Registry, error) {
-	f := file{Timezone: "Asia/Shanghai"}
+	f := file{Timezone: "Asia/Shanghai", GS1: gs1{Base: defaultBase}}
 	if err := strict.Decode(path, src, &f); err != nil {
 		return nil, err
 	}
@@ -149,6 +161,7 @@ func (f *file) Validate() error {
 	if _, err := time.LoadLocation(f.Timezone); err != nil {
 		n.fail("timezone", "%q is no time zone", f.Timezone)
 	}
+	f.validateGS1(n)
 	for i, s := range f.Sites {
 		at := fmt.Sprintf("sites[%d].", i)
 		n.add(at+"id", "site", s.ID)
@@ -171,6 +184,23 @@ func (f *file) Validate() error {
 	f.validateThings(n)
 	f.validateBoards(n)
 	return errors.Join(n.errs...)
+}
+
+func (f *file) validateGS1(n *names) {
+	if p := f.GS1.Prefix; p != "" && (len(p) < 6 || len(p) > 12 || strings.Trim(p, "0123456789") != "") {
+		n.fail("gs1.prefix", "%q is not 6 to 12 digits", p)
+	}
+	if u, err := url.Parse(f.GS1.Base); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		n.fail("gs1.base", "%q is no http or https URL", f.GS1.Base)
+	}
+	for i, s := range f.Sites {
+		if s.SGLN == "" {
+			continue
+		}
+		if e, err := epc.FromURI(s.SGLN); err != nil || e.Scheme() != epc.SGLN96 && e.Scheme() != epc.SGLN195 {
+			n.fail(fmt.Sprintf("sites[%d].sgln", i), "%q is no urn:epc:id:sgln:", s.SGLN)
+		}
+	}
 }
 
 func (f *file) validateThings(n *names) {
@@ -242,11 +272,11 @@ func (f *file) validateBoards(n *names) {
 }
 
 func (f *file) nouns() *county.Registry {
-	r := &county.Registry{Name: f.Name.noun(), Note: f.Note.noun(), Timezone: f.Timezone, Bindings: map[string]string{}}
+	r := &county.Registry{Name: f.Name.noun(), Note: f.Note.noun(), Timezone: f.Timezone, GS1: county.GS1(f.GS1), Bindings: map[string]string{}}
 	sites := map[string]site{}
 	for _, s := range f.Sites {
 		sites[s.ID] = s
-		r.Sites = append(r.Sites, county.Site{ID: s.ID, Kind: s.Kind, Name: s.Name.noun(), Village: s.Village.noun(), Township: s.Township.noun(), Lat: s.Lat, Lon: s.Lon, FenceM: s.FenceM})
+		r.Sites = append(r.Sites, county.Site{ID: s.ID, Kind: s.Kind, Name: s.Name.noun(), Village: s.Village.noun(), Township: s.Township.noun(), Lat: s.Lat, Lon: s.Lon, FenceM: s.FenceM, SGLN: s.SGLN})
 	}
 	for _, v := range f.Vehicles {
 		r.Vehicles = append(r.Vehicles, county.Vehicle{ID: v.ID, Plate: v.Plate, Kind: v.Kind, Name: v.Name.noun()})

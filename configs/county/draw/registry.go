@@ -29,6 +29,7 @@ func (c *county) yaml() []byte {
 	p("name: {zh: 云岭县, en: Yunling County}")
 	p("note: {zh: 示意图 – 虚构县域, en: fictional county}")
 	p("timezone: Asia/Shanghai")
+	p("gs1: {prefix: \"9521234\", base: https://id.yunling.example} # a prefix of GS1's for demonstrations")
 	p("\nsites:")
 	site := func(id, kind string, s, village settlement, fence int) {
 		t := c.towns[s.town]
