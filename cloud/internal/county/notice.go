@@ -53,7 +53,7 @@ type Notice struct {
 	Due      time.Time    `json:"due"`      // when it was to be sent first
 	Next     time.Time    `json:"next,omitzero"`
 	Task     time.Time    `json:"task,omitzero"`    // since when it is a person's task; zero: it isn't
-	Owner    string       `json:"owner,omitempty"`  // whose task: the outlet's keeper
+	Owner    string       `json:"owner"`            // whose task it is then: the outlet's keeper
 	Result   string       `json:"result,omitempty"` // what the person says: told, no_answer, wrong_number, refused
 	By       string       `json:"by,omitempty"`     // who
 	Created  time.Time    `json:"created"`
@@ -133,4 +133,39 @@ type NoticeQuery struct {
 	Tasks   bool // only those that are a person's task
 	After   string
 	Limit   int
+}
+
+// NoticePlan is what facts make of notices.
+type NoticePlan struct {
+	Put  []Notice
+	Void []NoticeVoid
+}
+
+// NoticeVoid says that notices that weren't sent aren't to be sent any more.
+type NoticeVoid struct {
+	Waybill  string
+	Events   []NoticeEvent
+	Occasion string // only of this one; empty: of any
+	Before   int64  // only of facts up to this one
+	Reason   string // retracted: the same told again brings them back; collected, deposited ...
+}
+
+// The reasons of NoticeVoid and of notices that were dropped.
+const (
+	VoidRetracted = "retracted"
+	VoidOvertaken = "overtaken"
+)
+
+// NoticeDesk is what planning may ask, in the transaction that the plan is written in.
+type NoticeDesk struct {
+	Restored time.Time                             // evidence up to then may have been told by a database that is gone
+	At       func(place string) ([]Waybill, error) // the parcels at locker/lk-x
+	Of       func(waybill string) (Waybill, error) // the waybill; a zero one when there is none
+}
+
+// NoticeHead tells one database from another, and an older one from a newer.
+type NoticeHead struct {
+	Store  string // made with the database, kept in its backups
+	Cursor int64  // the last fact that notices were made of
+	End    int64  // the last fact
 }

@@ -25,5 +25,6 @@ type Recipient struct {
 	Phone   string `json:"phone,omitempty"`   // digits, maybe +; a virtual number may have an extension behind ','
 	Village string `json:"village,omitempty"` // as the sender wrote it
 	Address string `json:"address,omitempty"`
+	Email   string `json:"email,omitempty"`
 	Lang    string `json:"lang,omitempty"` // zh or en
 }

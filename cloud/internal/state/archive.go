@@ -187,6 +187,9 @@ func (s *Store) Prune(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := pruneNotices(ctx, c, now); err != nil {
+			return err
+		}
 		return pruneFacts(ctx, c, ms(now.Add(-factDays*day)))
 	})
 }

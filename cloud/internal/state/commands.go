@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"yizhan/cloud/internal/county"
@@ -19,6 +20,7 @@ var ErrExists = errors.New("exists already")
 type result struct {
 	telemetry.Result
 	device string
+	n      string // the reading's own id: cmd-ID, or dr-ID of a delivery report
 	at     time.Time
 }
 
@@ -31,7 +33,16 @@ func (c *commit) answerCommands(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !ok || cmd.Outcome != "" || boardOf(cmd.Device) != boardOf(r.device) {
+		if !ok || boardOf(cmd.Device) != boardOf(r.device) {
+			continue
+		}
+		if strings.HasPrefix(r.n, "dr-") { // what became of a message later; delivered is the truth where nothing was known
+			report := county.NoticeReport{Ref: cmd.ID, Delivered: r.Outcome == telemetry.Done, Detail: r.Detail, At: r.at}
+			if err := putReport(ctx, c.c, report, c.now); err != nil {
+				return err
+			}
+		}
+		if cmd.Outcome != "" {
 			continue
 		}
 		_, err = c.c.exec(ctx, "update commands set outcome = $1, detail = $2, answered_ms = $3 where id = $4 and outcome = ''",

@@ -218,7 +218,7 @@ func (c *commit) reading(a *county.Arrival, rec *frame.Record, s *county.Sight) 
 		}
 	case telemetry.KindResult:
 		if res, err := telemetry.As[telemetry.Result](*r); err == nil {
-			c.results = append(c.results, result{res, device, d.At})
+			c.results = append(c.results, result{res, device, r.N, d.At})
 		}
 	case telemetry.KindAlarm:
 		if al, err := telemetry.As[telemetry.Alarm](*r); err == nil {
