@@ -5,6 +5,7 @@ import (
 	"yizhan/devices/contact"
 	"yizhan/devices/gnss"
 	"yizhan/devices/jt808"
+	"yizhan/devices/keypad"
 	"yizhan/devices/llrp"
 	"yizhan/devices/lockerbus"
 	"yizhan/devices/modbus"
@@ -23,6 +24,7 @@ func kinds() []devices.Factory {
 		devices.Kind("contact", contact.New),
 		devices.Kind("gnss", gnss.New),
 		devices.Kind("jt808", jt808.New),
+		devices.Kind("keypad", keypad.New),
 		devices.Kind("llrp", llrp.New),
 		devices.Kind("lockerbus", lockerbus.New),
 		devices.Kind("modbus", modbus.New),

@@ -50,12 +50,21 @@ const (
 type Commands struct {
 	cfg   Config
 	book  *book
-	queue chan frame.Command
+	queue chan job
+	ended chan struct{} // closed when Run has ended
+	owed  chan entry    // outcomes of local commands, to be told
 
 	received, invalid, done, refused, unknown, replayed, dropped, conflicts atomic.Uint64
 
 	mu      sync.Mutex // of book and running
 	running map[string]bool
+}
+
+// A job is a command on its way to its driver.
+type job struct {
+	frame.Command
+	until time.Time               // a local one is not begun later
+	reply chan<- telemetry.Result // of capacity 1; nil: the cloud's, which is told as a reading
 }
 
 // New reads the log. What was under way when the gateway stopped has the outcome unknown. With a log that can't be read every command
@@ -65,7 +74,7 @@ func New(cfg Config) *Commands {
 	if b.broken != nil {
 		cfg.Log.Error("command log broken", "err", b.broken)
 	}
-	return &Commands{cfg: cfg, book: b, queue: make(chan frame.Command, waiting), running: map[string]bool{}}
+	return &Commands{cfg: cfg, book: b, queue: make(chan job, waiting), ended: make(chan struct{}), owed: make(chan entry, waiting), running: map[string]bool{}}
 }
 
 // Counters returns the counters of the package comment.
@@ -92,17 +101,60 @@ func (c *Commands) Handle(payload []byte) {
 		c.cfg.Ping()
 		return
 	}
-	c.enqueue(c.queue, cmd)
+	c.enqueue(c.queue, job{Command: cmd})
 }
 
 // enqueue lets a command wait, or drops it: the lease of one that waits longer would be over.
-func (c *Commands) enqueue(queue chan<- frame.Command, cmd frame.Command) {
+func (c *Commands) enqueue(queue chan<- job, j job) {
 	select {
-	case queue <- cmd:
+	case queue <- j:
 	default:
 		c.dropped.Add(1)
-		c.cfg.Log.Warn("command dropped", "n", cmd.ID, "device", cmd.Device)
+		c.cfg.Log.Warn("command dropped", "n", j.ID, "device", j.Device)
+		j.answer(telemetry.Refused, "busy")
 	}
+}
+
+// answer tells who waits at the locker.
+func (j *job) answer(o telemetry.Outcome, detail string) {
+	if j.reply != nil {
+		j.reply <- telemetry.Result{Command: j.ID, Outcome: o, Detail: detail}
+	}
+}
+
+// Local runs a command of the gateway itself and returns its outcome: in line with the cloud's to the same driver, with its intent
+// written before the act and its outcome told as a reading, as theirs. It isn't begun more than within after now, nor ever
+// a second time: the id must be new.
+func (c *Commands) Local(id, device, action string, args map[string]string, within time.Duration) telemetry.Result {
+	reply := make(chan telemetry.Result, 1)
+	c.received.Add(1)
+	c.enqueue(c.queue, job{Command: frame.Command{ID: id, Device: device, Action: action, Args: args}, until: time.Now().Add(within), reply: reply})
+	select {
+	case r := <-reply:
+		return r
+	case <-c.ended:
+	}
+	select {
+	case r := <-reply:
+		return r
+	default: // it may have been under way
+		return telemetry.Result{Command: id, Outcome: telemetry.OutcomeUnknown, Detail: "interrupted"}
+	}
+}
+
+// Outcome is what became of a command that the log remembers; false when it knows none. One that was under way when the gateway stopped is
+// unknown.
+func (c *Commands) Outcome(id string) (telemetry.Result, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.book.byID[id]
+	switch {
+	case !ok:
+		return telemetry.Result{}, false
+	case e.Outcome == "":
+		return telemetry.Result{Command: id, Outcome: telemetry.OutcomeUnknown, Detail: "interrupted"}, true
+	}
+	return telemetry.Result{Command: id, Outcome: e.Outcome, Detail: e.Detail}, true
 }
 
 func errText(err error) string {
@@ -124,48 +176,58 @@ func validID(id string) bool {
 	return true
 }
 
-// Run runs commands until ctx ends, after telling what was left untold.
+// Run runs commands until ctx ends, and tells what was left untold.
 func (c *Commands) Run(ctx context.Context) error {
-	for _, e := range append([]*entry(nil), c.book.order...) {
+	defer close(c.ended)
+	var untold []entry
+	for _, e := range c.book.order {
 		if e.Outcome == "" {
-			c.finish(ctx, *e, telemetry.OutcomeUnknown, "interrupted")
-		} else if !e.Told {
-			c.tell(ctx, *e)
+			c.conclude(e, telemetry.OutcomeUnknown, "interrupted")
+		}
+		if !e.Told {
+			untold = append(untold, *e)
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	lanes := map[devices.Commander]chan frame.Command{}
+	lanes := map[devices.Commander]chan job{}
 	g.Go(func() error {
-		c.work(ctx, c.queue, func(cmd frame.Command) {
-			commander, _ := c.cfg.Device(cmd.Device)
+		work(ctx, c.queue, func(j job) {
+			commander, _ := c.cfg.Device(j.Device)
 			if commander == nil { // nothing that takes time
-				c.handle(ctx, cmd)
+				c.handle(ctx, j)
 				return
 			}
 			lane, there := lanes[commander]
 			if !there {
-				lane = make(chan frame.Command, waiting)
+				lane = make(chan job, waiting)
 				lanes[commander] = lane
 				g.Go(func() error {
-					c.work(ctx, lane, func(cmd frame.Command) { c.handle(ctx, cmd) })
+					work(ctx, lane, func(j job) { c.handle(ctx, j) })
 					return nil
 				})
 			}
-			c.enqueue(lane, cmd)
+			c.enqueue(lane, j)
 		})
+		return nil
+	})
+	g.Go(func() error { // no driver waits for the spool
+		for _, e := range untold {
+			c.tell(ctx, e)
+		}
+		work(ctx, c.owed, func(e entry) { c.tell(ctx, e) })
 		return nil
 	})
 	return g.Wait()
 }
 
-// work takes commands from a queue until ctx ends.
-func (c *Commands) work(ctx context.Context, queue <-chan frame.Command, do func(frame.Command)) {
+// work takes from a queue until ctx ends.
+func work[T any](ctx context.Context, queue <-chan T, do func(T)) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case cmd := <-queue:
-			do(cmd)
+		case v := <-queue:
+			do(v)
 		}
 	}
 }
@@ -191,8 +253,8 @@ func (c *Commands) release(id string) {
 	delete(c.running, id)
 }
 
-func (c *Commands) handle(ctx context.Context, cmd frame.Command) {
-	e := entry{ID: cmd.ID, Device: cmd.Device, Action: cmd.Action, Args: fingerprint(&cmd)}
+func (c *Commands) handle(ctx context.Context, j job) {
+	e := entry{ID: j.ID, Device: j.Device, Action: j.Action, Args: fingerprint(&j.Command)}
 	first, free := c.claim(&e)
 	if !free {
 		if first == nil || first.Args != "" && first.Args != e.Args {
@@ -201,53 +263,60 @@ func (c *Commands) handle(ctx context.Context, cmd frame.Command) {
 		}
 		if first != nil {
 			c.replayed.Add(1)
-			c.tell(ctx, *first)
+			c.owe(*first)
 		}
+		j.answer(telemetry.Refused, "repeated")
 		return
 	}
-	defer c.release(cmd.ID)
-	c.carryOut(ctx, cmd, e)
+	defer c.release(j.ID)
+	c.carryOut(ctx, j, e)
 }
 
 // carryOut runs a command whose id is new.
-func (c *Commands) carryOut(ctx context.Context, cmd frame.Command, e entry) {
-	if why := c.refuse(&cmd); why != "" {
+func (c *Commands) carryOut(ctx context.Context, j job, e entry) {
+	if why := c.refuse(&j); why != "" {
 		if !telemetry.ValidID(e.Device) {
 			e.Device = "gateway"
 		}
-		c.finish(ctx, e, telemetry.Refused, why)
+		c.finish(j, e, telemetry.Refused, why)
 		return
 	}
-	commander, ok := c.cfg.Device(cmd.Device)
+	commander, ok := c.cfg.Device(j.Device)
 	switch {
 	case !ok:
-		c.finish(ctx, e, telemetry.Refused, "unknown_device")
+		c.finish(j, e, telemetry.Refused, "unknown_device")
 		return
-	case cmd.Action != "restart" && commander == nil:
-		c.finish(ctx, e, telemetry.Refused, "not_commandable")
+	case j.Action != "restart" && commander == nil:
+		c.finish(j, e, telemetry.Refused, "not_commandable")
 		return
 	}
 	if err := c.write(e); err != nil { // the act must not begin without it
 		c.cfg.Log.Error("intent not written", "device", e.Device, "n", e.ID, "err", err)
-		c.finish(ctx, e, telemetry.Refused, "not_written")
+		c.finish(j, e, telemetry.Refused, "not_written")
 		return
 	}
-	if cmd.Action == "restart" {
-		if !c.cfg.Restart(cmd.Device) { // one of many devices behind a driver
-			c.finish(ctx, e, telemetry.Refused, "not_restartable")
+	if j.Action == "restart" {
+		if !c.cfg.Restart(j.Device) { // one of many devices behind a driver
+			c.finish(j, e, telemetry.Refused, "not_restartable")
 			return
 		}
-		c.finish(ctx, e, telemetry.Done, "restarted")
+		c.finish(j, e, telemetry.Done, "restarted")
 		return
 	}
-	r := c.act(ctx, commander, &cmd)
-	c.finish(ctx, e, r.Outcome, r.Detail)
+	r := c.act(ctx, commander, &j.Command)
+	c.finish(j, e, r.Outcome, r.Detail)
 }
 
 // refuse says why a command must not run; empty when it may.
-func (c *Commands) refuse(cmd *frame.Command) string {
+func (c *Commands) refuse(cmd *job) string {
 	if !telemetry.ValidID(cmd.Device) || cmd.Action == "" {
 		return "invalid"
+	}
+	if cmd.reply != nil {
+		if time.Now().After(cmd.until) {
+			return "stale"
+		}
+		return ""
 	}
 	boot, now := c.cfg.Clock.Mono()
 	lease := time.Duration(min(max(cmd.LeaseMS, 0), maxLease.Milliseconds())) * time.Millisecond
@@ -289,8 +358,15 @@ func panicText(d devices.Commander, action string, v any) string {
 	return fmt.Sprint(v)
 }
 
-// finish writes the outcome down and tells it.
-func (c *Commands) finish(ctx context.Context, e entry, o telemetry.Outcome, detail string) {
+// finish writes the outcome down, and has it told. Who waits at the locker is told first.
+func (c *Commands) finish(j job, e entry, o telemetry.Outcome, detail string) {
+	c.conclude(&e, o, detail)
+	j.answer(o, detail)
+	c.owe(e)
+}
+
+// conclude writes an outcome down.
+func (c *Commands) conclude(e *entry, o telemetry.Outcome, detail string) {
 	e.Outcome, e.Detail = o, detail
 	switch o {
 	case telemetry.Done:
@@ -301,14 +377,22 @@ func (c *Commands) finish(ctx context.Context, e entry, o telemetry.Outcome, det
 		c.unknown.Add(1)
 	}
 	c.cfg.Log.Info("command finished", "device", e.Device, "n", e.ID, "kind", string(o))
-	if err := c.write(e); err != nil {
+	if err := c.write(*e); err != nil {
 		// The act is over and its outcome known: it is told now, and after a restart the log will say unknown, which is honest.
 		c.cfg.Log.Error("outcome not written", "device", e.Device, "n", e.ID, "err", err)
 		c.mu.Lock()
-		c.book.put(e)
+		c.book.put(*e)
 		c.mu.Unlock()
 	}
-	c.tell(ctx, e)
+}
+
+// owe has an outcome told. While the spool takes nothing for long, it is told after the next start.
+func (c *Commands) owe(e entry) {
+	select {
+	case c.owed <- e:
+	default:
+		c.cfg.Log.Warn("result not kept", "device", e.Device, "n", e.ID)
+	}
 }
 
 func (c *Commands) write(e entry) error {

@@ -114,7 +114,7 @@ func (b *bench) run(t *testing.T, payloads ...string) *Commands {
 	c := b.open()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		c.queue = make(chan frame.Command, waiting) // of this bubble
+		c.queue, c.owed, c.ended = make(chan job, waiting), make(chan entry, waiting), make(chan struct{}) // of this bubble
 		for _, p := range payloads {
 			c.Handle([]byte(p))
 		}
@@ -399,7 +399,7 @@ func TestArgumentsAreKeptAsAHashOnly(t *testing.T) {
 func (b *bench) serve(t *testing.T, c *Commands, payloads ...string) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		c.queue = make(chan frame.Command, waiting) // of this bubble
+		c.queue, c.owed, c.ended = make(chan job, waiting), make(chan entry, waiting), make(chan struct{}) // of this bubble
 		ended := make(chan error, 1)
 		for _, p := range payloads {
 			c.Handle([]byte(p))

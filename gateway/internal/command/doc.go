@@ -12,6 +12,9 @@
 //  5. The outcome is written and synced, then told as a reading of kind result of the device, with n "cmd-" and the id,
 //     so that telling it twice is one reading.
 //
+// A command of the gateway itself (Local: what a code or a scan at the locker asks for) has no lease but an age; it waits in the same
+// line, is written down before the act in the same way, and its outcome is told like any other.
+//
 // Outcomes: done, refused (nothing happened: stale, unknown_device, not_commandable, invalid, not_written ...), unknown
 // (somebody must look: interrupted, no_reply ...).
 //
@@ -23,6 +26,7 @@
 //   - An act that may have begun is never begun again: after a crash between intent and outcome the outcome is unknown.
 //   - When the intent can't be made durable the answer is refused and the device isn't touched.
 //   - An outcome that was not told before a crash is told after it.
+//   - No driver waits for the spool: outcomes are told beside the acts.
 //   - Neither the log on the card nor any log line holds an argument: the card keeps 16 bytes of a hash of device, action and arguments, keyed
 //     with the id. What a driver says in a result is kept as it is, and where it marks an action as devices.Private even the text of a
 //     panic is withheld. Who has the card and guesses all arguments of a command can confirm the guess.
