@@ -12,7 +12,8 @@ type acks struct {
 	room  chan struct{} // some left
 
 	mu    sync.Mutex
-	queue []*slot
+	queue []slot
+	first uint64 // number of the first in queue
 	bytes int
 	pace  pace
 }
@@ -62,33 +63,32 @@ func signal(c chan struct{}) {
 	}
 }
 
-// begin queues a publish; nil when there are too many, or too many bytes of them.
-func (a *acks) begin(id uint16, bytes int, limit Limits) *slot {
+// begin queues a publish and returns its number; false when there are too many, or too many bytes of them.
+func (a *acks) begin(id uint16, bytes int, limit *Limits) (number uint64, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if n := len(a.queue); n >= limit.Unacked || n > 0 && a.bytes+bytes > limit.UnackedBytes {
-		return nil
+		return 0, false
 	}
 	a.pace.publish(len(a.queue) == 0, time.Now())
-	s := &slot{id: id, bytes: bytes}
-	a.queue = append(a.queue, s)
+	a.queue = append(a.queue, slot{id: id, bytes: bytes})
 	a.bytes += bytes
-	return s
+	return a.first + uint64(len(a.queue)-1), true
 }
 
 // full reports whether the next publish may have to wait, or isn't going to come before an answer.
-func (a *acks) full(limit Limits) bool {
+func (a *acks) full(limit *Limits) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.queue) >= limit.Unacked || a.bytes >= limit.UnackedBytes || a.pace.window > 0 && len(a.queue) >= a.pace.window
 }
 
 // finish marks a publish as done.
-func (a *acks) finish(s *slot) {
+func (a *acks) finish(number uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.done = true
-	if a.queue[0] == s {
+	a.queue[number-a.first].done = true
+	if number == a.first {
 		signal(a.ready)
 	}
 }
@@ -100,11 +100,12 @@ func (a *acks) take(b []byte) []byte {
 	defer a.mu.Unlock()
 	n := 0
 	for ; n < len(a.queue) && a.queue[n].done; n++ {
-		s := a.queue[n]
+		s := &a.queue[n]
 		b = append(b, 0x40, 2, byte(s.id>>8), byte(s.id))
 		a.bytes -= s.bytes
 	}
 	if n > 0 {
+		a.first += uint64(n)
 		if a.queue = append(a.queue[:0], a.queue[n:]...); len(a.queue) == 0 {
 			a.pace.drained = time.Now()
 		}
@@ -127,7 +128,7 @@ func (c *conn) writeAcks() {
 			if _, err := c.Write(b); err != nil {
 				return
 			}
-			c.guard.count.add("acks", len(b)/4)
+			c.guard.count.add(nAcks, len(b)/4)
 		}
 	}
 }

@@ -229,7 +229,7 @@ func (h *cloudHook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bo
 		return false
 	}
 	if pk.Connect.ClientIdentifier != c.gateway || pk.Connect.WillFlag && pk.Connect.WillTopic != topic.Up(c.gateway, topic.State) {
-		b.count.add("auth_failed", 1)
+		b.count.add(nAuthFailed, 1)
 		b.slog.Warn("gateway refused, client id or will is not its own", "gateway", c.gateway, "addr", c.ip)
 		return false
 	}
@@ -239,7 +239,7 @@ func (h *cloudHook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bo
 	b.conns[c.gateway] = c
 	b.mu.Unlock()
 	if old != nil {
-		b.count.add("takeovers", 1)
+		b.count.add(nTakeovers, 1)
 		b.slog.Warn("gateway connected twice, the older connection ends", "gateway", c.gateway, "addr", c.ip)
 		old.Close()
 	}
@@ -256,7 +256,7 @@ func (h *cloudHook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 func (h *cloudHook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	c := cl.Net.Conn.(*conn)
 	c.established.Store(true)
-	h.cloud.count.add("connects", 1)
+	h.cloud.count.add(nConnects, 1)
 	h.cloud.slog.Info("gateway connected", "gateway", c.gateway, "addr", c.ip)
 }
 
@@ -266,7 +266,7 @@ func (h *cloudHook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 	if ok && c.gateway != "" && mayGateway(c.gateway, name, write) {
 		return true
 	}
-	h.cloud.count.add("acl_denied", 1)
+	h.cloud.count.add(nACLDenied, 1)
 	return false
 }
 
@@ -288,7 +288,7 @@ func (h *cloudHook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Pa
 	if pk.FixedHeader.Type != packets.Publish || pk.FixedHeader.Qos < 2 {
 		return pk, nil
 	}
-	h.cloud.count.add("qos2_refused", 1)
+	h.cloud.count.add(nQoS2Refused, 1)
 	if c, ok := cl.Net.Conn.(*conn); ok {
 		h.cloud.slog.Warn("gateway disconnected, it publishes at qos 2", "gateway", c.gateway)
 		refuseQoS2(c, pk.ProtocolVersion)
@@ -307,7 +307,7 @@ func (h *cloudHook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packe
 	if err != nil {
 		return pk, packets.ErrRejectPacket // the ACL has seen to it
 	}
-	h.cloud.count.add("publishes", 1)
+	h.cloud.count.add(nPublishes, 1)
 	h.cloud.handle(c.ctx, c.gateway, what, pk.Payload)
 	if c.ctx.Err() != nil {
 		return pk, packets.ErrRejectPacket // the handler may have given up: no acknowledgement
@@ -331,5 +331,5 @@ func (h *cloudHook) OnWillSent(cl *mqtt.Client, pk packets.Packet) {
 
 // OnPublishDropped counts what a gateway that doesn't read misses (D9).
 func (h *cloudHook) OnPublishDropped(*mqtt.Client, packets.Packet) {
-	h.cloud.count.add("subscriber_dropped", 1)
+	h.cloud.count.add(nSubscriberDropped, 1)
 }

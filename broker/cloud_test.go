@@ -13,6 +13,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -186,6 +187,36 @@ func TestCloudRefusesOtherIdentities(t *testing.T) {
 	require.Empty(t, c.Connected())
 	_, err = NewCloud(CloudConfig{Listen: "127.0.0.1:0"})
 	require.ErrorContains(t, err, "TLS")
+}
+
+// Who doesn't finish the handshake, or says nothing after it, is gone after five seconds.
+func TestCloudHandshakeDeadline(t *testing.T) { // D7
+	ca := newTestCA(t)
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipeListener()
+		c, err := NewCloud(CloudConfig{Listener: l, TLS: ca.server()})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Run(ctx) }()
+		start := time.Now()
+		silent := l.dial(t)
+		_, err = silent.r.ReadByte()
+		require.Error(t, err)
+		require.Equal(t, 5*time.Second, time.Since(start))
+		drip := l.dial(t)
+		start = time.Now()
+		for _, b := range []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03") { // a ClientHello, byte by byte
+			if _, err = drip.c.Write([]byte{b}); err != nil {
+				break
+			}
+			time.Sleep(time.Second)
+		}
+		require.Error(t, err)
+		require.Less(t, time.Since(start), 7*time.Second)
+		cancel()
+		require.NoError(t, <-done)
+	})
 }
 
 func TestCloudKeepsGatewaysApart(t *testing.T) {

@@ -120,7 +120,7 @@ func covers(filter, name []string) bool {
 func (e *Edge) translate(u *user, name string, payload []byte) (good []telemetry.Reading, bad []refusal) {
 	defer func() {
 		if p := recover(); p != nil {
-			e.count.add("panics", 1)
+			e.count.add(nPanics, 1)
 			e.slog.Error("translator panicked", "device", u.name, "err", fmt.Sprint(p))
 			good, bad = nil, []refusal{{u.name, "can't be translated", payload}}
 		}
@@ -136,7 +136,7 @@ func (e *Edge) translate(u *user, name string, payload []byte) (good []telemetry
 		}
 		good = append(good, r)
 	}
-	e.count.add("translated", len(good))
+	e.count.add(nTranslated, len(good))
 	return good, bad
 }
 

@@ -13,8 +13,8 @@
 //	HashPassword(password) (string, error), CheckPasswordHash(hash) error
 //
 // Every reading, a driver's by Accept or a LAN device's by PUBLISH on dev/{device}/{kind}, is validated, appended to
-// the Log, acknowledged after the Log says it is durable, and then shown as JSON on dev/{device}/{kind}, where the broker
-// retains the last one of each device and kind. Promises:
+// the Log, acknowledged after the Log says it is durable, and then shown as JSON on dev/{device}/{kind}. Who comes later
+// gets the last one of each device and kind, also if nobody watched when it came. Promises:
 //
 //   - A PUBACK follows the fsync of every record of its payload, in the order of the publishes (MQTT-4.6.0-2).
 //   - An invalid item becomes a quarantine record in lane command that names the field, and is then
@@ -29,6 +29,7 @@
 //     readings it is too slow for are dropped and counted. A client with too many unacknowledged
 //     publishes isn't read until some are acknowledged, and pulls the commit forward; so does one that is seen to wait for
 //     an acknowledgement before it goes on, and never lingers again while it keeps that pace.
+//   - A client that sends more packets or bytes a second than its share is read more slowly, and loses nothing.
 //   - Unknown topics, users and filters are denied. A device publishes under dev/{name} and hears cmd/{name}; a technician hears dev/.
 //   - A user with a Dialect may use topics of its own, too. What it says there is translated before it is kept, so that its PUBACK
 //     follows the fsync like any other. It has one connection at a time: nothing that it hears is heard twice.
@@ -49,20 +50,35 @@
 // up/{id}/state may be retained or a will; the will comes to Handle like a publish. A second connection of the same id
 // takes over.
 //
-// # What mochi v2.7.9 does, and the guard here
+// # What mochi v2.7.9 does, the guard here, and the test that fails without it
 //
-//	D1  acknowledges a publish whose hook failed       the hook answers ErrRejectPacket and acknowledges itself
-//	D2  sends wills past the ACL and OnPublish         dropped (Edge), checked at CONNECT (Cloud)
-//	D3  checks the ACL of an aliased topic as empty    TopicAliasMaximum 0
-//	D4  a PUBLISH deletes the in-flight command of the same packet id   commands are sent at QoS 0 and carry their own id
-//	D5  a session belongs to a client id               client ids are made unique by user and connection; no session survives
-//	D6  allocates what a header claims                 size checked before CONNECT (8 KiB) and after (MaxPacketBytes)
-//	D7  waits for CONNECT for ever                     5 s, and caps by address and in total
-//	D8  Deny doesn't deny in its ledger                own ACL, deny by default
-//	D9  drops silently for a slow subscriber           counted
-//	D10 its stores don't sync                          not used
-//	D11 gives $share filters to the ACL as they are    stripped
-//	D12 one client that doesn't read stops all         ack queue by client, deadline on every write
+//	D1  acknowledges a publish whose hook failed: the hook answers ErrRejectPacket and acknowledges itself
+//	    TestPubackFollowsCommitInOrder, TestFullLogEndsTheConnection, TestFailedCommitEndsTheConnectionAndForgets
+//	D2  sends wills past the ACL and OnPublish: dropped (Edge), checked at CONNECT (Cloud)
+//	    TestWillsAreDropped, TestCloudRefusesOtherIdentities
+//	D3  checks the ACL of an aliased topic as empty: TopicAliasMaximum 0
+//	    TestTopicAliasIsRefused
+//	D4  a PUBLISH deletes the in-flight command of the same packet id: commands go at QoS 0 and carry their own id
+//	    TestCommandsAndPublishesShareNoPacketIDs
+//	D5  a session belongs to a client id: ids are made unique by user and connection, no session survives
+//	    TestClientIDsArePrivate
+//	D6  allocates what a header claims: size checked before CONNECT (8 KiB) and after (MaxPacketBytes)
+//	    TestHugeHeadersBeforeConnect, TestClaimedSizesTakeNoHeap
+//	D7  waits for CONNECT for ever: 5 s, and caps by address and in total
+//	    TestConnectDeadline, TestCloudHandshakeDeadline, TestConnectionCaps, TestTotalCap
+//	D8  Deny doesn't deny in its ledger: own ACL, deny by default
+//	    TestACLMatrix
+//	D9  drops silently for a slow subscriber: counted
+//	    TestDeafSubscriberIsDroppedAndCounted
+//	D10 its stores don't sync: not used, readings are in the Log before their PUBACK
+//	    TestPubackFollowsCommitInOrder
+//	D11 gives $share filters to the ACL as they are: stripped
+//	    TestACLMatrix
+//	D12 one client that doesn't read stops all: a queue of acks by client, a deadline on every write
+//	    TestDeafClientHoldsNobody
+//
+// And what it doesn't bound: packets and bytes a second of one client (TestRateOfOneClientIsLimited,
+// TestBytesOfOneClientAreLimited), subscriptions of one client (TestFiltersOfOneClientAreCounted).
 //
 // # Counters
 //
@@ -77,5 +93,7 @@
 //	acks                                      PUBACKs written
 //	acl_denied, qos2_refused, wills_dropped   what the names say
 //	ack_timeouts                              connections ended because a write met its deadline
+//	slowed                                    packets held back because their client sends more than its share
+//	filters_refused                           connections ended because of too many subscriptions
 //	fanout_dropped, subscriber_dropped        readings not shown: fan-out queue full, subscriber's queue full
 package broker

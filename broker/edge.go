@@ -73,19 +73,13 @@ type Edge struct {
 	server    *mqtt.Server
 	listeners []*listener
 	window    window
-	fan       chan shown
+	shelf     *shelf
 	count     counters
 	serial    atomic.Uint64 // of connections
 
 	mu      sync.Mutex
 	clients map[string]*conn // by user and client id
 	once    sync.Once        // of Close
-}
-
-// shown is a reading on its way to those who watch.
-type shown struct {
-	topic   string
-	payload []byte
 }
 
 // NewEdge checks the config and binds. Run serves; without Run, Close must be called.
@@ -104,15 +98,18 @@ func NewEdge(cfg EdgeConfig) (*Edge, error) {
 	if e.door, err = newDoor(users); err != nil {
 		return nil, err
 	}
-	e.fan = make(chan shown, e.limits.FanOut)
+	e.shelf = newShelf(e.limits.FanOut, &e.count, func(topic string, payload []byte) {
+		_ = e.server.Publish(topic, payload, true, 0) // can't fail: the inline client is on
+	})
 	if err := e.bind(cfg); err != nil {
 		return nil, err
 	}
 	e.server = mqtt.New(&mqtt.Options{
-		Capabilities:           e.limits.capabilities(),
-		Logger:                 slog.New(slog.DiscardHandler), // it logs packets with what is in them
-		SysTopicResendInterval: never,
-		InlineClient:           true,
+		Capabilities:            e.limits.capabilities(),
+		Logger:                  slog.New(slog.DiscardHandler), // it logs packets with what is in them
+		ClientNetReadBufferSize: readBuffer,
+		SysTopicResendInterval:  never,
+		InlineClient:            true,
 	})
 	if err := e.server.AddHook(&edgeHook{edge: e}, nil); err != nil {
 		e.Close()
@@ -216,6 +213,9 @@ func (e *Edge) forget(c *conn) {
 		c.user.present(false)
 	}
 	e.mu.Unlock()
+	if c.watching {
+		e.shelf.leave()
+	}
 	if c.established.Load() {
 		e.slog.Info("client disconnected", "device", c.user.name, "addr", c.ip)
 	}
@@ -227,24 +227,8 @@ func (e *Edge) show(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case s := <-e.fan:
-			_ = e.server.Publish(s.topic, s.payload, true, 0) // can't fail: the inline client is on
-		}
-	}
-}
-
-// fanOut queues a reading to be shown; when the queue is full the oldest goes.
-func (e *Edge) fanOut(s shown) {
-	for {
-		select {
-		case e.fan <- s:
-			return
-		default:
-		}
-		select {
-		case <-e.fan:
-			e.count.add("fanout_dropped", 1)
-		default:
+		case it := <-e.shelf.fan:
+			e.shelf.tell(it)
 		}
 	}
 }

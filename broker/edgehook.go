@@ -24,7 +24,7 @@ func (h *edgeHook) ID() string { return "edge" }
 func (h *edgeHook) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
-		mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnPublishDropped:
+		mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnSubscribe, mqtt.OnPublish, mqtt.OnPublishDropped:
 		return true
 	}
 	return false
@@ -40,7 +40,7 @@ func (h *edgeHook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) boo
 	}
 	u := e.door.enter(c.ip, string(pk.Connect.Username), string(pk.Connect.Password), time.Now())
 	if u == nil {
-		e.count.add("auth_failed", 1)
+		e.count.add(nAuthFailed, 1)
 		e.slog.Warn("client refused, wrong user or password", "addr", c.ip)
 		return false
 	}
@@ -63,7 +63,7 @@ func (h *edgeHook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) boo
 // connection.
 func (h *edgeHook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	if cl.Properties.Will.Flag != 0 {
-		h.edge.count.add("wills_dropped", 1)
+		h.edge.count.add(nWillsDropped, 1)
 		cl.Properties.Will = mqtt.Will{}
 	}
 	cl.Properties.Clean = true
@@ -79,7 +79,7 @@ func (h *edgeHook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	}
 	h.edge.mu.Unlock()
 	c.guard.work.Go(c.writeAcks)
-	h.edge.count.add("connects", 1)
+	h.edge.count.add(nConnects, 1)
 	h.edge.slog.Info("client connected", "device", c.user.name, "addr", c.ip)
 }
 
@@ -89,7 +89,7 @@ func (h *edgeHook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 	if ok && c.user != nil && c.user.may(name, write) {
 		return true
 	}
-	h.edge.count.add("acl_denied", 1)
+	h.edge.count.add(nACLDenied, 1)
 	return false
 }
 
@@ -116,18 +116,43 @@ func unshared(filter string) string {
 	return filter
 }
 
-// OnPacketRead ends the connection of a client that publishes at QoS 2: mochi would lower the QoS and
-// answer with a packet that such a client doesn't expect.
+// OnPacketRead slows a client down that sends too much, and ends the connection of one that publishes at QoS 2: mochi would
+// lower the QoS and answer with a packet that such a client doesn't expect.
 func (h *edgeHook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	c, ok := cl.Net.Conn.(*conn)
+	if ok {
+		c.throttle(pk.FixedHeader.Remaining)
+	}
 	if pk.FixedHeader.Type != packets.Publish || pk.FixedHeader.Qos < 2 {
 		return pk, nil
 	}
-	h.edge.count.add("qos2_refused", 1)
-	if c, ok := cl.Net.Conn.(*conn); ok && c.user != nil {
+	h.edge.count.add(nQoS2Refused, 1)
+	if ok && c.user != nil {
 		h.edge.slog.Warn("client disconnected, it publishes at qos 2", "device", c.user.name, "addr", c.ip)
 		refuseQoS2(c, pk.ProtocolVersion)
 	}
 	return pk, packets.ErrRejectPacket
+}
+
+// OnSubscribe brings mochi's retained readings up to date for who is about to watch. A client of too many filters is
+// disconnected: each costs memory, and time at every reading.
+func (h *edgeHook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	c, ok := cl.Net.Conn.(*conn)
+	if !ok || c.user == nil {
+		return pk
+	}
+	if cl.State.Subscriptions.Len()+len(pk.Filters) > h.edge.limits.Filters {
+		h.edge.count.add(nFiltersRefused, 1)
+		h.edge.slog.Warn("client disconnected, it subscribes to too many filters", "device", c.user.name, "addr", c.ip)
+		c.Close()
+		pk.Filters = nil
+		return pk
+	}
+	if c.user.role == Technician && !c.watching {
+		c.watching = true
+		h.edge.shelf.watch()
+	}
+	return pk
 }
 
 // refuseQoS2 tells an MQTT 5 client why (MQTT 5, 3.14.2.1: 0x9B, QoS not supported).
@@ -148,5 +173,5 @@ func (h *edgeHook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet
 
 // OnPublishDropped counts what a slow subscriber misses (D9).
 func (h *edgeHook) OnPublishDropped(*mqtt.Client, packets.Packet) {
-	h.edge.count.add("subscriber_dropped", 1)
+	h.edge.count.add(nSubscriberDropped, 1)
 }

@@ -76,7 +76,7 @@ func (g *listener) Serve(establish listeners.EstablishFn) {
 		}
 		c := g.admit(nc)
 		if c == nil {
-			g.count.add("connects_refused", 1)
+			g.count.add(nConnectsRefused, 1)
 			nc.Close()
 			continue
 		}
@@ -88,7 +88,7 @@ func (g *listener) serve(c *conn, establish listeners.EstablishFn) {
 	defer g.dismiss(c)
 	defer func() {
 		if p := recover(); p != nil { // a packet that mochi can't bear ends its connection only
-			g.count.add("panics", 1)
+			g.count.add(nPanics, 1)
 			g.log.Error("connection handler panicked", "err", fmt.Sprint(p), "addr", c.ip, "detail", string(debug.Stack()))
 		}
 	}()
@@ -167,6 +167,12 @@ type conn struct {
 	key     string // Edge: user and client id
 	gateway string // Cloud: who it is
 	acks    *acks
+
+	// of the client's reader only
+	watching       bool // Edge: readings are shown to it
+	packets, bytes bucket
+	alive          time.Time // the read deadline
+	armed          bool      // it was set
 }
 
 var errConnect = errors.New("first packet is no CONNECT of a sane size")
@@ -176,7 +182,7 @@ var errConnect = errors.New("first packet is no CONNECT of a sane size")
 func (c *conn) Read(p []byte) (int, error) {
 	if !c.checked {
 		if err := c.check(); err != nil {
-			c.guard.count.add("connects_refused", 1)
+			c.guard.count.add(nConnectsRefused, 1)
 			return 0, err
 		}
 		c.checked = true
@@ -232,7 +238,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	if err != nil {
 		var ne net.Error
 		if errors.As(err, &ne) && ne.Timeout() {
-			c.guard.count.add("ack_timeouts", 1)
+			c.guard.count.add(nAckTimeouts, 1)
 			c.guard.log.Warn("client does not read, disconnected", "addr", c.ip)
 		}
 		c.Close()
@@ -240,11 +246,18 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// SetDeadline is how mochi keeps the keep alive.
+// deadlineStep is how much later than asked a read deadline may be: it isn't set anew for each packet.
+const deadlineStep = time.Second
+
+// SetDeadline is how mochi keeps the keep alive: before each packet, from the client's reader.
 func (c *conn) SetDeadline(t time.Time) error {
-	if !c.established.Load() {
+	if !c.established.Load() || c.armed && t.IsZero() == c.alive.IsZero() && !t.After(c.alive) {
 		return nil
 	}
+	if c.armed && !t.IsZero() {
+		t = t.Add(deadlineStep)
+	}
+	c.alive, c.armed = t, true
 	return c.Conn.SetReadDeadline(t)
 }
 

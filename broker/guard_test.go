@@ -172,6 +172,38 @@ func TestHugeHeadersBeforeConnect(t *testing.T) { // D6
 	r.over()
 }
 
+// Connections that claim the most a header can, and then are silent, hold no memory for it.
+func TestClaimedSizesTakeNoHeap(t *testing.T) { // D6
+	e := startEdge(t, &memLog{}, Limits{})
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	for range 8 {
+		dialRaw(t, e.Addr()).send([]byte("\x10\xff\xff\xff\x7f")) // 256 MB follow
+	}
+	require.Eventually(t, func() bool { return e.Counters()["connects_refused"] == 8 }, time.Minute, time.Millisecond)
+	require.Less(t, heap()-before, int64(8<<20))
+
+	r := login(t, e, "lk1")
+	r.send([]byte("\x32\xff\xff\xff\x7f")) // and after CONNECT
+	require.Less(t, heap()-before, int64(8<<20))
+	r.over()
+}
+
+func TestTotalCap(t *testing.T) { // D7
+	e := startEdge(t, &memLog{}, Limits{MaxConns: 2, MaxConnsPerIP: 10})
+	for i := range 2 {
+		r := dialRaw(t, e.Addr())
+		require.Zero(t, r.connect(options{user: "lk1", password: "pw", id: fmt.Sprint(i)}))
+	}
+	dialRaw(t, e.Addr()).over()
+	require.EqualValues(t, 1, e.Counters()["connects_refused"])
+}
+
 func TestConnectionCaps(t *testing.T) { // D7
 	e := startEdge(t, &memLog{}, Limits{MaxConnsPerIP: 3})
 	var held []*rawClient

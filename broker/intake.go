@@ -36,95 +36,125 @@ func (r *refusal) entry() frame.Entry {
 	return frame.Entry{Lane: telemetry.Command, Type: frame.TypeQuarantine, Payload: b}
 }
 
-// A join calls done when all its parts are through, with the first error.
-type join struct {
+// An intake is readings and refusals on their way into the log, and who waits for them.
+type intake struct {
+	edge    *Edge
+	entries []frame.Entry
+	show    []stand // of the first entries, which are readings
+	marks   []mark
+	done    func(error)
+
 	mu    sync.Mutex
-	parts int
+	parts int // that done waits for: the log, and who told a reading first
 	err   error
-	done  func(error)
+
+	// where nearly all of them find room
+	entry [1]frame.Entry
+	stand [1]stand
+	mark  [1]mark
 }
 
-func (j *join) part(err error) {
-	j.mu.Lock()
-	if j.err == nil {
-		j.err = err
+// part says that one of the parts is through; after the last one done is called, with the first error.
+func (in *intake) part(err error) {
+	in.mu.Lock()
+	if in.err == nil {
+		in.err = err
 	}
-	j.parts--
-	last, err := j.parts == 0, j.err
-	j.mu.Unlock()
+	in.parts--
+	last, err := in.parts == 0, in.err
+	in.mu.Unlock()
 	if last {
-		j.done(err)
+		in.done(err)
 	}
 }
+
+// durable is called by the log.
+func (in *intake) durable(err error) {
+	e := in.edge
+	if err == nil {
+		e.count.add(nReadings, len(in.show))
+		e.count.add(nQuarantined, len(in.entries)-len(in.show))
+		e.shelf.put(in.show, func(i int) []byte { return in.entries[i].Payload })
+	}
+	e.window.settle(in.marks, err)
+	in.part(err)
+}
+
+// known reports whether the log has a reading, or is about to. The window is locked.
+func (in *intake) known(device, key string) bool {
+	if key == "" {
+		return false
+	}
+	m, again := in.edge.window.see(device, key)
+	switch {
+	case !again:
+		in.marks = append(in.marks, m)
+	case m.wait(in.part):
+		in.parts++
+	}
+	return again
+}
+
+// add takes readings and refusals that aren't known yet, and shows raw reads.
+func (in *intake) add(rs []telemetry.Reading, bad []refusal) {
+	e := in.edge
+	size := 0
+	for i := range rs {
+		size += readingHead + len(rs[i].Body)
+	}
+	slab := make([]byte, 0, size) // one for all: they live and die together
+	doubles := 0
+	e.window.mu.Lock()
+	for i := range rs {
+		r := &rs[i]
+		isRaw := r.RawRead()
+		if !isRaw && in.known(r.Device, key(r)) {
+			doubles++
+			continue
+		}
+		from := len(slab)
+		slab = r.AppendJSON(slab)
+		payload := slab[from:len(slab):len(slab)]
+		where := stand{r.Device, r.Kind}
+		if isRaw {
+			e.count.add(nRawReads, 1)
+			e.shelf.put([]stand{where}, func(int) []byte { return payload })
+			continue
+		}
+		lane, _ := telemetry.LaneOf(r.Kind)
+		in.entries = append(in.entries, frame.Entry{Lane: lane, Type: frame.TypeReading, Payload: payload})
+		in.show = append(in.show, where)
+	}
+	for i := range bad {
+		if !in.known(bad[i].source, keyOf(bad[i].raw)) {
+			in.entries = append(in.entries, bad[i].entry())
+		}
+	}
+	e.window.mu.Unlock()
+	e.count.add(nDuplicates, doubles)
+}
+
+// readingHead is about what a reading's JSON needs beside its body.
+const readingHead = 128
 
 // submit stages readings and refusals. When it returns nil, done is called exactly once: with nil when all that they
 // tell is durable, whoever told it first.
 func (e *Edge) submit(rs []telemetry.Reading, bad []refusal, done func(error)) error {
-	var (
-		entries []frame.Entry
-		marks   []mark
-		show    []shown
-		j       = &join{parts: 1, done: done}
-	)
-	e.window.mu.Lock()
-	// known reports whether the log has it, or is about to
-	known := func(device, key string) bool {
-		if key == "" {
-			return false
-		}
-		t, again := e.window.see(device, key)
-		switch {
-		case !again:
-			marks = append(marks, mark{device, key, t})
-		case !t.durable:
-			j.parts++
-			t.waiting = append(t.waiting, j.part)
-		}
-		return again
+	in := &intake{edge: e, parts: 1, done: done}
+	if n := len(rs) + len(bad); n > 1 {
+		in.entries, in.show, in.marks = make([]frame.Entry, 0, n), make([]stand, 0, n), make([]mark, 0, n)
+	} else {
+		in.entries, in.show, in.marks = in.entry[:0], in.stand[:0], in.mark[:0]
 	}
-	doubles := 0
-	for i := range rs {
-		r := &rs[i]
-		payload := r.AppendJSON(make([]byte, 0, 128+len(r.Body)))
-		see := shown{topic.Device(r.Device, r.Kind), payload}
-		if r.RawRead() {
-			e.count.add("raw_reads", 1)
-			e.fanOut(see)
-			continue
-		}
-		if known(r.Device, key(r)) {
-			doubles++
-			continue
-		}
-		lane, _ := telemetry.LaneOf(r.Kind)
-		entries = append(entries, frame.Entry{Lane: lane, Type: frame.TypeReading, Payload: payload})
-		show = append(show, see)
-	}
-	for i := range bad {
-		if !known(bad[i].source, keyOf(bad[i].raw)) {
-			entries = append(entries, bad[i].entry())
-		}
-	}
-	e.window.mu.Unlock()
-	e.count.add("duplicates", doubles)
-	if len(entries) == 0 {
-		j.part(nil)
+	in.add(rs, bad)
+	if len(in.entries) == 0 {
+		in.part(nil)
 		return nil
 	}
-	err := e.log.Append(entries, func(err error) {
-		if err == nil {
-			e.count.add("readings", len(show))
-			e.count.add("quarantined", len(entries)-len(show))
-			for _, s := range show {
-				e.fanOut(s)
-			}
-		}
-		e.window.settle(marks, err)
-		j.part(err)
-	})
+	err := e.log.Append(in.entries, in.durable)
 	if err != nil {
-		e.count.add("full", 1)
-		e.window.settle(marks, err)
+		e.count.add(nFull, 1)
+		e.window.settle(in.marks, err)
 	}
 	return err
 }
@@ -136,16 +166,21 @@ const acceptRetry = 500 * time.Millisecond
 // blocks while the log is full. A reading that isn't valid becomes a quarantine record and its error, which names the
 // field, is returned; the others are kept. Raw tag reads are shown and not recorded.
 func (e *Edge) Accept(ctx context.Context, rs ...telemetry.Reading) error {
-	good := make([]telemetry.Reading, 0, len(rs))
+	good := rs
 	var bad []refusal
 	var invalid []error
-	for _, r := range rs {
-		if err := r.Validate(); err != nil {
-			bad = append(bad, refusal{r.Device, err.Error(), r.AppendJSON(nil)})
+	for i := range rs {
+		err := rs[i].Validate()
+		switch {
+		case err != nil:
+			if bad == nil {
+				good = append([]telemetry.Reading(nil), rs[:i]...)
+			}
+			bad = append(bad, refusal{rs[i].Device, err.Error(), rs[i].AppendJSON(nil)})
 			invalid = append(invalid, fmt.Errorf("broker: %w", err))
-			continue
+		case bad != nil:
+			good = append(good, rs[i])
 		}
-		good = append(good, r)
 	}
 	for {
 		done := make(chan error, 1)
@@ -181,49 +216,49 @@ func (e *Edge) publish(c *conn, pk *packets.Packet) {
 		good, bad = e.parse(c.user.name, pk.TopicName, pk.Payload, qos1)
 	}
 	if !qos1 {
-		e.count.add("publishes_qos0", 1)
+		e.count.add(nPublishesQoS0, 1)
 		lost := func(err error) {
 			if err != nil {
-				e.count.add("lost_qos0", 1)
+				e.count.add(nLostQoS0, 1)
 			}
 		}
 		lost(e.submit(good, bad, lost))
 		return
 	}
-	s := e.begin(c, pk)
-	if s == nil {
+	number, ok := e.begin(c, pk)
+	if !ok {
 		return // the connection is gone
 	}
-	e.count.add("publishes", 1)
+	e.count.add(nPublishes, 1)
 	err := e.submit(good, bad, func(err error) {
 		if err != nil {
 			e.slog.Warn("client disconnected, its readings could not be kept", "err", err, "device", c.user.name)
 			c.Close()
 			return
 		}
-		c.acks.finish(s)
+		c.acks.finish(number)
 	})
 	if err != nil {
 		e.slog.Warn("client disconnected, the log takes nothing", "err", err, "device", c.user.name)
 		c.Close()
 		return
 	}
-	if c.acks.full(e.limits) {
+	if c.acks.full(&e.limits) {
 		e.log.Flush()
 	}
 }
 
-// begin queues a publish for its PUBACK, when there is room.
-func (e *Edge) begin(c *conn, pk *packets.Packet) *slot {
+// begin queues a publish for its PUBACK, when there is room; false when the connection is gone.
+func (e *Edge) begin(c *conn, pk *packets.Packet) (number uint64, ok bool) {
 	for {
-		if s := c.acks.begin(pk.PacketID, len(pk.Payload), e.limits); s != nil {
-			return s
+		if number, ok = c.acks.begin(pk.PacketID, len(pk.Payload), &e.limits); ok {
+			return number, true
 		}
 		e.log.Flush()
 		select {
 		case <-c.acks.room:
 		case <-c.ctx.Done():
-			return nil
+			return 0, false
 		}
 	}
 }

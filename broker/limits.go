@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"maps"
-	"sync"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -18,11 +16,15 @@ type Limits struct {
 	Unacked        int           // publishes of one client that wait for their fsync: 256 (Edge only)
 	UnackedBytes   int           // and their payloads: 1 MiB (Edge only)
 	FanOut         int           // readings that wait to be shown: 4096 (Edge only)
+	PacketRate     int           // packets a second of one client, which is read no faster: 5,000 (Edge only); negative: none
+	ByteRate       int           // and bytes: 4 MiB (Edge only)
+	Filters        int           // subscriptions of one client: 64 (Edge only)
 }
 
 const (
 	maxConnectBytes = 8 << 10 // of a CONNECT packet
 	writesPending   = 1024    // packets queued for one slow subscriber
+	readBuffer      = 8 << 10 // of one connection: a reading or fifty
 	never           = 1 << 30 // seconds between $SYS updates, which nobody reads and which stop the world
 )
 
@@ -43,6 +45,9 @@ func (l Limits) withDefaults(conns, perIP int, packet uint32) Limits {
 	l.Unacked = or(l.Unacked, 256)
 	l.UnackedBytes = or(l.UnackedBytes, 1<<20)
 	l.FanOut = or(l.FanOut, 4096)
+	l.PacketRate = or(l.PacketRate, 5000)
+	l.ByteRate = or(l.ByteRate, 4<<20)
+	l.Filters = or(l.Filters, 64)
 	return l
 }
 
@@ -57,28 +62,4 @@ func (l Limits) capabilities() *mqtt.Capabilities {
 	c.MaximumSessionExpiryInterval = 0 // no session outlives its connection
 	c.MaximumMessageExpiryInterval = 0 // the last reading is shown however old it is
 	return c
-}
-
-// counters count events by name.
-type counters struct {
-	mu sync.Mutex
-	n  map[string]uint64
-}
-
-func (c *counters) add(name string, n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.n == nil {
-		c.n = map[string]uint64{}
-	}
-	c.n[name] += uint64(n)
-}
-
-func (c *counters) all() map[string]uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.n == nil {
-		return map[string]uint64{}
-	}
-	return maps.Clone(c.n)
 }

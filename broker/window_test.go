@@ -19,10 +19,10 @@ func TestWindowIsBoundedOverAllDevices(t *testing.T) {
 	require.Len(t, w.devices, maxWindows)
 	total := 0
 	for _, r := range w.devices {
-		require.Equal(t, len(r.line), len(r.told))
-		total += len(r.told)
+		require.EqualValues(t, r.next-r.first, len(r.serial))
+		total += len(r.ring)
 	}
-	require.LessOrEqual(t, total, maxTold)
+	require.LessOrEqual(t, total, 2*maxTold)
 	last := fmt.Sprintf("t%d", 3*maxWindows/2-1)
 	_, again := w.see(last, "39")
 	require.True(t, again)
@@ -34,10 +34,10 @@ func TestWindowIsBoundedOverAllDevices(t *testing.T) {
 func TestWindowForgetsWhatWasLost(t *testing.T) {
 	var w window
 	lost, _ := w.see("lk1", "n1")
-	w.settle([]mark{{"lk1", "n1", lost}}, fmt.Errorf("no room"))
+	w.settle([]mark{lost}, fmt.Errorf("no room"))
 	kept, again := w.see("lk1", "n1")
 	require.False(t, again)
-	w.settle([]mark{{"lk1", "n1", kept}}, nil)
+	w.settle([]mark{kept}, nil)
 	for n := range windowSize - 1 { // pushes the lost one out of the line, not the kept one
 		w.see("lk1", fmt.Sprint("x", n))
 	}
