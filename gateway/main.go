@@ -8,6 +8,7 @@
 //	gateway decode KIND [FILE]      print what a driver makes of captured bytes
 //	gateway record DEVICE FILE      write down the bytes between a device and its driver
 //	gateway spool PATH              print a spool's folder or one file of it
+//	gateway frame FILE              print a frame as JSON
 //	gateway version
 //
 // Exit status: 0 asked to stop, 1 failed, 2 wrong usage, 78 bad configuration (don't start it again).
@@ -67,8 +68,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return report(stderr, hash(stdin, stdout))
 	case word == "spool" && len(rest) == 1:
 		return report(stderr, edge.Dump(stdout, rest[0]))
+	case word == "frame" && len(rest) == 1:
+		return report(stderr, edge.PrintFrame(stdout, rest[0]))
 	case word != "" && word != "key" || len(rest) > 0 || *file == "":
-		fmt.Fprintln(stderr, "usage: gateway [-check] -config FILE | key -config FILE | hash | decode KIND [FILE] | record DEVICE FILE | spool PATH | version")
+		fmt.Fprintln(stderr, "usage: gateway [-check] -config FILE | key -config FILE | hash | decode KIND [FILE] | record DEVICE FILE | spool PATH | frame FILE | version")
 		return exitUsage
 	}
 	cfg, err := edge.Load(*file, kinds())

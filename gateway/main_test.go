@@ -178,3 +178,12 @@ func TestASpoolCanBePrinted(t *testing.T) {
 	require.Equal(t, 4, strings.Count(r.stdout, "opening"), r.stdout)
 	require.Equal(t, exitFailed, call(t, "", "spool", filepath.Join(dir, "nothing")).code)
 }
+
+func TestAFrameIsPrinted(t *testing.T) {
+	for _, name := range []string{"v1", "v2"} {
+		r := call(t, "", "frame", "../broker/frame/testdata/"+name+".frame")
+		require.Zero(t, r.code, r.stderr)
+		require.Contains(t, r.stdout, `"lat": 30.5`)
+	}
+	require.Equal(t, exitFailed, call(t, "", "frame", "main.go").code)
+}

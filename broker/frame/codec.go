@@ -20,7 +20,10 @@ const (
 	maxBoots   = 256
 )
 
-var magic = [4]byte{'Y', 'Z', 'F', 1}
+// Newest is the latest version of the format. All versions from 1 on are read.
+const Newest = 2
+
+var magic = [3]byte{'Y', 'Z', 'F'}
 
 // ErrFormat is wrapped by every error of Decode: the bytes are no frame of a version known here.
 var ErrFormat = errors.New("bad frame")
@@ -56,31 +59,47 @@ func qualityByte(q telemetry.Quality) byte {
 
 // Encoder packs and signs frames. It is not safe for concurrent use.
 type Encoder struct {
-	key  ed25519.PrivateKey
-	zstd *zstd.Encoder
-	body []byte
+	key   ed25519.PrivateKey
+	zstd  *zstd.Encoder // of version 1
+	zstd2 *zstd.Encoder // with the dictionary of version 2
+	body  []byte
 }
 
 // NewEncoder returns an Encoder that signs with key.
 func NewEncoder(key ed25519.PrivateKey) (*Encoder, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(256<<10))
+	options := []zstd.EOption{zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(256 << 10)}
+	z, err := zstd.NewWriter(nil, options...)
 	if err != nil {
 		return nil, fmt.Errorf("frame encoder: %w", err)
 	}
-	return &Encoder{key: key, zstd: z}, nil
+	z2, err := zstd.NewWriter(nil, append(options, zstd.WithEncoderCRC(false), zstd.WithEncoderDictRaw(dictID, dictionary))...)
+	if err != nil {
+		return nil, fmt.Errorf("frame encoder: %w", err)
+	}
+	return &Encoder{key: key, zstd: z, zstd2: z2}, nil
 }
 
-// Encode returns f as bytes, packed and signed.
-func (e *Encoder) Encode(f *Frame) ([]byte, error) {
+// Encode returns f as bytes of the newest version, packed and signed.
+func (e *Encoder) Encode(f *Frame) ([]byte, error) { return e.EncodeAs(Newest, f) }
+
+// EncodeAs is Encode in the newest version that a reader of versions up to newest knows; what is below 1 counts as 1.
+func (e *Encoder) EncodeAs(newest int, f *Frame) ([]byte, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	body, err := e.packBody(f.Records)
+	version, pack, z := byte(1), pack1, e.zstd
+	if newest >= 2 {
+		version, pack, z = 2, pack2, e.zstd2
+	}
+	body, err := pack(e.body[:0], f.Records)
 	if err != nil {
 		return nil, err
 	}
+	if e.body = body; len(body) > MaxBody {
+		return nil, fmt.Errorf("body of %d bytes, at most %d", len(body), MaxBody)
+	}
 	out := make([]byte, 0, len(body)/4+256)
-	out = append(out, magic[:]...)
+	out = append(append(out, magic[:]...), version)
 	out = binary.AppendUvarint(out, uint64(len(f.Gateway)))
 	out = append(out, f.Gateway...)
 	out = binary.BigEndian.AppendUint64(out, uint64(f.Epoch))
@@ -88,7 +107,7 @@ func (e *Encoder) Encode(f *Frame) ([]byte, error) {
 	out = binary.AppendUvarint(out, f.First())
 	out = binary.AppendUvarint(out, uint64(len(f.Records)))
 	out = append(out, f.Prev[:]...)
-	packed := e.zstd.EncodeAll(body, nil)
+	packed := z.EncodeAll(body, nil)
 	out = binary.AppendUvarint(out, uint64(len(body)))
 	out = binary.AppendUvarint(out, uint64(len(packed)))
 	out = append(out, packed...)
@@ -126,51 +145,12 @@ func (f *Frame) check() error {
 	return nil
 }
 
-func (e *Encoder) packBody(rs []Record) ([]byte, error) {
-	var boots []Boot
-	index := func(b Boot) int {
-		for i := len(boots) - 1; i >= 0; i-- {
-			if boots[i] == b {
-				return i
-			}
-		}
-		boots = append(boots, b)
-		return len(boots) - 1
-	}
-	for i := range rs {
-		index(rs[i].Boot)
-	}
-	if len(boots) > maxBoots {
-		return nil, fmt.Errorf("records of %d boots, at most %d", len(boots), maxBoots)
-	}
-	body := binary.AppendUvarint(e.body[:0], uint64(len(boots)))
-	for _, b := range boots {
-		body = append(body, b[:]...)
-	}
-	var mono, wall int64
-	for i := range rs {
-		r := &rs[i]
-		body = append(body, byte(r.Type), qualityByte(r.Quality))
-		body = binary.AppendUvarint(body, uint64(index(r.Boot)))
-		body = binary.AppendVarint(body, r.MonoNS-mono)
-		body = binary.AppendVarint(body, r.WallMS-wall)
-		mono, wall = r.MonoNS, r.WallMS
-		body = binary.AppendUvarint(body, uint64(len(r.Payload)))
-		body = append(body, r.Payload...)
-	}
-	e.body = body
-	if len(body) > MaxBody {
-		return nil, fmt.Errorf("body of %d bytes, at most %d", len(body), MaxBody)
-	}
-	return body, nil
-}
-
 // Decoder reads frames. It is not safe for concurrent use.
 type Decoder struct{ zstd *zstd.Decoder }
 
 // NewDecoder returns a Decoder.
 func NewDecoder() (*Decoder, error) {
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxBody), zstd.WithDecoderMaxWindow(8<<20))
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxBody), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderDictRaw(dictID, dictionary))
 	if err != nil {
 		return nil, fmt.Errorf("frame decoder: %w", err)
 	}
@@ -179,6 +159,7 @@ func NewDecoder() (*Decoder, error) {
 
 // Header is what a frame says of itself before its body is unpacked.
 type Header struct {
+	Version     int
 	Gateway     string
 	Epoch       Epoch
 	Lane        telemetry.Lane
@@ -208,8 +189,10 @@ func ReadHeader(b []byte) (Header, error) {
 		return h, fmt.Errorf("%w: %d bytes, at most %d", ErrFormat, len(b), MaxFrame)
 	}
 	c := cursor{b: b}
-	if m := c.take(4, "magic"); c.err == nil && !bytes.Equal(m, magic[:]) {
-		return h, fmt.Errorf("%w: byte 0: % x is not YZF version 1", ErrFormat, m)
+	if m := c.take(4, "magic"); c.err == nil {
+		if h.Version = int(m[3]); !bytes.Equal(m[:3], magic[:]) || h.Version < 1 || h.Version > Newest {
+			return h, fmt.Errorf("%w: byte 0: % x is not YZF of a version from 1 to %d", ErrFormat, m, Newest)
+		}
 	}
 	h.Gateway = string(c.take(c.count("gateway", 32), "gateway"))
 	h.Epoch = Epoch(binary.BigEndian.Uint64(c.take(8, "epoch")))
@@ -257,105 +240,16 @@ func (d *Decoder) Records(h *Header) (*Frame, error) {
 	if len(body) != h.size {
 		return nil, fmt.Errorf("%w: body has %d bytes, the header says %d", ErrFormat, len(body), h.size)
 	}
-	f := &Frame{Gateway: h.Gateway, Epoch: h.Epoch, Lane: h.Lane, Prev: h.Prev}
-	c := cursor{b: body}
-	boots := make([]Boot, c.count("boots", maxBoots))
-	for i := range boots {
-		copy(boots[i][:], c.take(16, "boot"))
-	}
-	if h.Count > len(body) {
-		return nil, fmt.Errorf("%w: %d records in %d bytes", ErrFormat, h.Count, len(body))
-	}
-	f.Records = make([]Record, h.Count)
-	var mono, wall int64
+	f := &Frame{Gateway: h.Gateway, Epoch: h.Epoch, Lane: h.Lane, Prev: h.Prev, Records: make([]Record, h.Count)}
 	for i := range f.Records {
-		r := &f.Records[i]
-		r.Seq = h.First + uint64(i)
-		head := c.take(2, "type")
-		if r.Type = Type(head[0]); c.err == nil && (r.Type < TypeReading || r.Type > TypeQuarantine || int(head[1]) >= len(qualities)) {
-			return nil, fmt.Errorf("%w: record %d: type %d, quality %d", ErrFormat, i, head[0], head[1])
-		}
-		if c.err == nil {
-			r.Quality = qualities[head[1]]
-		}
-		if n := c.uvarint("boot index"); n < uint64(len(boots)) {
-			r.Boot = boots[n]
-		} else if c.err == nil {
-			return nil, fmt.Errorf("%w: record %d: boot %d of %d", ErrFormat, i, n, len(boots))
-		}
-		mono += c.varint("mono")
-		wall += c.varint("wall")
-		r.MonoNS, r.WallMS = mono, wall
-		r.Payload = c.take(c.count("payload", MaxBody), "payload")
-		if c.err != nil {
-			return nil, c.err
-		}
+		f.Records[i].Seq = h.First + uint64(i)
 	}
-	if c.err != nil || c.i != len(body) {
-		return nil, fmt.Errorf("%w: byte %d of the body: bytes after the last record", ErrFormat, c.i)
+	read := read1
+	if h.Version == 2 {
+		read = read2
+	}
+	if err := read(f, body); err != nil {
+		return nil, err
 	}
 	return f, nil
-}
-
-// A cursor reads fields in order; after the first error it returns zeros.
-type cursor struct {
-	b   []byte
-	i   int
-	err error
-}
-
-func (c *cursor) fail(field string) {
-	if c.err == nil {
-		c.err = fmt.Errorf("%w: byte %d: %s is cut or out of bounds", ErrFormat, c.i, field)
-	}
-}
-
-// zeros is what take returns after an error, so that callers index without asking.
-var zeros [32]byte
-
-func (c *cursor) take(n int, field string) []byte {
-	if c.err == nil && len(c.b)-c.i < n {
-		c.fail(field)
-	}
-	if c.err != nil {
-		return zeros[:min(n, len(zeros))]
-	}
-	c.i += n
-	return c.b[c.i-n : c.i : c.i]
-}
-
-func (c *cursor) uvarint(field string) uint64 {
-	if c.err != nil {
-		return 0
-	}
-	v, n := binary.Uvarint(c.b[c.i:])
-	if n <= 0 {
-		c.fail(field)
-		return 0
-	}
-	c.i += n
-	return v
-}
-
-func (c *cursor) varint(field string) int64 {
-	if c.err != nil {
-		return 0
-	}
-	v, n := binary.Varint(c.b[c.i:])
-	if n <= 0 {
-		c.fail(field)
-		return 0
-	}
-	c.i += n
-	return v
-}
-
-// count reads a length that must be at most limit.
-func (c *cursor) count(field string, limit int) int {
-	v := c.uvarint(field)
-	if v > uint64(limit) {
-		c.fail(field)
-		return 0
-	}
-	return int(v)
 }

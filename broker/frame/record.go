@@ -22,6 +22,24 @@ const (
 	TypeQuarantine Type = 4 // Quarantine: input that was refused, with the reason
 )
 
+// String returns the type's name.
+func (t Type) String() string {
+	switch t {
+	case TypeReading:
+		return "reading"
+	case TypeOpening:
+		return "opening"
+	case TypeTombstone:
+		return "tombstone"
+	case TypeQuarantine:
+		return "quarantine"
+	}
+	return fmt.Sprintf("type(%d)", uint8(t))
+}
+
+// MarshalText writes String.
+func (t Type) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
 // Boot identifies one run of a gateway's kernel (/proc/sys/kernel/random/boot_id).
 type Boot [16]byte
 
@@ -152,6 +170,7 @@ type Ack struct {
 	Ranges []Range        `json:"ranges"`            // all committed seqs of this epoch and lane, merged, ascending
 	Credit int            `json:"credit"`            // backlog records a second, valid 60 s; 0 holds the backlog
 	WallMS int64          `json:"wall_ms,omitempty"` // the cloud's clock when it said this, Unix milliseconds; 0 when not said
+	Frames int            `json:"frames,omitempty"`  // the newest version of frames that the cloud reads; 0 when not said: version 1 only
 }
 
 // State is the retained birth and last will on up/{gateway}/state (JSON).

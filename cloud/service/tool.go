@@ -2,7 +2,6 @@ package service
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +15,6 @@ import (
 	"yizhan/cloud/internal/config"
 	"yizhan/cloud/internal/county"
 	"yizhan/cloud/internal/registry"
-	"yizhan/devices/telemetry"
 )
 
 // ErrUsage is wrapped by an error that says how a tool is called.
@@ -50,7 +48,14 @@ func Tool(args []string, stdout io.Writer) error {
 		if len(args) != 2 {
 			return fmt.Errorf("%w: cloud frame FILE", ErrUsage)
 		}
-		return printFrame(args[1], stdout)
+		b, err := os.ReadFile(args[1])
+		if err == nil {
+			err = frame.Print(stdout, b)
+		}
+		if err != nil {
+			return fmt.Errorf("frame: %w", err)
+		}
+		return nil
 	}
 	word := ""
 	if len(args) > 1 {
@@ -73,51 +78,4 @@ func Tool(args []string, stdout io.Writer) error {
 		return err
 	}
 	return fmt.Errorf("%w: cloud ca init DIR | cloud ca server DIR HOST... | cloud ca sign DIR CSR.pem", ErrUsage)
-}
-
-// printFrame prints a frame as one JSON object. Whose signature it bears can't be told from it alone.
-func printFrame(file string, stdout io.Writer) error {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("frame: %w", err)
-	}
-	d, err := frame.NewDecoder()
-	if err != nil {
-		return fmt.Errorf("frame: %w", err)
-	}
-	f, err := d.Decode(b)
-	if err != nil {
-		return fmt.Errorf("frame: %w", err)
-	}
-	type record struct {
-		Seq     uint64            `json:"seq"`
-		Type    string            `json:"type"`
-		Boot    frame.Boot        `json:"boot"`
-		MonoNS  int64             `json:"mono_ns"`
-		Wall    *time.Time        `json:"wall,omitempty"`
-		Quality telemetry.Quality `json:"quality"`
-		Payload json.RawMessage   `json:"payload"`
-	}
-	out := struct {
-		Gateway string         `json:"gateway"`
-		Epoch   frame.Epoch    `json:"epoch"`
-		Lane    telemetry.Lane `json:"lane"`
-		Prev    string         `json:"prev"`
-		Records []record       `json:"records"`
-	}{Gateway: f.Gateway, Epoch: f.Epoch, Lane: f.Lane, Prev: fmt.Sprintf("%x", f.Prev)}
-	types := map[frame.Type]string{frame.TypeReading: "reading", frame.TypeOpening: "opening", frame.TypeTombstone: "tombstone", frame.TypeQuarantine: "quarantine"}
-	for _, r := range f.Records {
-		x := record{Seq: r.Seq, Type: types[r.Type], Boot: r.Boot, MonoNS: r.MonoNS, Quality: r.Quality, Payload: r.Payload}
-		if r.WallMS != 0 {
-			t := time.UnixMilli(r.WallMS).UTC()
-			x.Wall = &t
-		}
-		if !json.Valid(r.Payload) { // whoever made the frame: the tool shows what is there
-			x.Payload, _ = json.Marshal(string(r.Payload))
-		}
-		out.Records = append(out.Records, x)
-	}
-	e := json.NewEncoder(stdout)
-	e.SetIndent("", " ")
-	return e.Encode(out)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"yizhan/broker/frame"
@@ -93,3 +94,12 @@ func files(cfg *Config) Identity {
 
 // Dump writes a spool's folder, or one file of it, for people.
 func Dump(w io.Writer, path string) error { return spool.Dump(w, spool.OS(), path) }
+
+// PrintFrame writes the frame in a file as JSON.
+func PrintFrame(w io.Writer, file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return frame.Print(w, b)
+}
