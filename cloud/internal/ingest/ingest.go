@@ -267,7 +267,7 @@ func (in *Ingest) Hello(ctx context.Context, gateway string, payload []byte) err
 
 // ack sends an ack with the time; one that is lost is repaired by the next.
 func (in *Ingest) ack(gateway string, a frame.Ack) {
-	a.WallMS = in.cfg.Now().UnixMilli()
+	a.WallMS, a.Frames = in.cfg.Now().UnixMilli(), frame.Newest
 	if a.Ranges == nil {
 		a.Ranges = []frame.Range{}
 	}

@@ -53,7 +53,7 @@ type CoreConfig struct {
 	Gateway string
 	Version string
 	Source  Source
-	Encode  func(*frame.Frame) ([]byte, error)
+	Encode  func(newest int, f *frame.Frame) ([]byte, error) // in a version that a reader of versions up to newest knows
 	Mono    func() (frame.Boot, int64)
 	Log     *slog.Logger
 }
@@ -70,6 +70,7 @@ type Core struct {
 	helloAt    time.Time
 	helloEvery time.Duration
 	ackAt      time.Time // of the last ack since the connect
+	version    int       // of frames, the newest that the cloud said it reads since the connect
 
 	credit   int
 	creditAt time.Time
@@ -126,7 +127,7 @@ func NewCore(cfg CoreConfig) *Core {
 // Connected begins a connection; Next says hello first.
 func (c *Core) Connected(now time.Time, conn uint64) {
 	c.Disconnected()
-	c.online, c.conn = true, conn
+	c.online, c.conn, c.version = true, conn, 1
 	c.wantHello, c.helloEvery = true, ackWait
 	c.refresh()
 	for _, l := range c.order {
@@ -208,6 +209,7 @@ func (c *Core) Ack(now time.Time, payload []byte) {
 	c.refill(now)
 	c.ackAt, c.helloEvery = now, ackWait
 	c.credit, c.creditAt = a.Credit, now
+	c.version = max(1, a.Frames)
 	c.refresh()
 	l, ok := c.lanes[laneKey{a.Epoch, a.Lane}]
 	if !ok {

@@ -167,7 +167,7 @@ func (c *cloud) take(m Message) (acks [][]byte) {
 }
 
 func (c *cloud) ack(k laneKey) []byte {
-	b, err := json.Marshal(frame.Ack{Epoch: k.epoch, Lane: k.lane, Ranges: append([]frame.Range{}, c.have[k]...), Credit: c.credit})
+	b, err := json.Marshal(frame.Ack{Epoch: k.epoch, Lane: k.lane, Ranges: append([]frame.Range{}, c.have[k]...), Credit: c.credit, Frames: frame.Newest})
 	require.NoError(c.t, err)
 	return b
 }
@@ -195,7 +195,7 @@ func testCore(t *testing.T, src Source) *Core {
 	require.NoError(t, err)
 	enc, err := frame.NewEncoder(key)
 	require.NoError(t, err)
-	return NewCore(CoreConfig{Gateway: "van-03", Source: src, Encode: enc.Encode, Log: slog.New(slog.DiscardHandler),
+	return NewCore(CoreConfig{Gateway: "van-03", Source: src, Encode: enc.EncodeAs, Log: slog.New(slog.DiscardHandler),
 		Mono: func() (frame.Boot, int64) { return frame.Boot{1}, 5 }})
 }
 

@@ -124,7 +124,7 @@ func (c *Core) cut(now time.Time, l *lane, r frame.Range, limit int, live bool) 
 	}
 	for len(recs) > 0 {
 		f := frame.Frame{Gateway: c.cfg.Gateway, Epoch: l.epoch, Lane: l.lane, Prev: prev, Records: recs}
-		b, err := c.cfg.Encode(&f)
+		b, err := c.cfg.Encode(c.version, &f)
 		if err == nil {
 			last = f.Last()
 			l.chunks = append(l.chunks, chunk{Range: frame.Range{From: f.First(), To: last}, bytes: len(b), sent: now, live: live})

@@ -210,7 +210,7 @@ func (u *Uplink) session(ctx context.Context) (began time.Time, connected bool, 
 	if u.conn++; u.conn >= u.reserved {
 		u.numbers()
 	}
-	core := NewCore(CoreConfig{Gateway: u.cfg.Gateway, Version: u.cfg.Version, Source: u.cfg.Source, Encode: enc.Encode, Mono: u.cfg.Clock.Mono, Log: u.cfg.Log})
+	core := NewCore(CoreConfig{Gateway: u.cfg.Gateway, Version: u.cfg.Version, Source: u.cfg.Source, Encode: enc.EncodeAs, Mono: u.cfg.Clock.Mono, Log: u.cfg.Log})
 	s := &session{u: u, core: core, base: u.Status().Core, acks: make(chan []byte, 64), lost: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
