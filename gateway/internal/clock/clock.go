@@ -55,12 +55,12 @@ func New(src Source, rtc string) *Clock {
 	return &Clock{src: src, boot: src.Boot(), rtc: rtc == "trust" || rtc == "auto" && src.HasClockChip()}
 }
 
-// Stamp returns the boot, the monotonic time and, where one can be trusted, the wall time in Unix
+// Stamp returns the boot, the monotonic time in whole milliseconds and, where one can be trusted, the wall time in Unix
 // milliseconds; 0 and Unknown otherwise.
 func (c *Clock) Stamp() (boot frame.Boot, monoNS, wallMS int64, q telemetry.Quality) {
 	mono := c.src.Mono()
 	wall, q := c.wall(mono)
-	return c.boot, mono, wall / int64(time.Millisecond), q
+	return c.boot, mono - mono%int64(time.Millisecond), wall / int64(time.Millisecond), q
 }
 
 // Now returns the wall time, zero and Unknown when there is none that can be trusted.

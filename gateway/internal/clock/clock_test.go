@@ -50,12 +50,12 @@ func TestQualityOfTheSystemClock(t *testing.T) {
 		"ntp of 1970":                {fake{wall: time.Unix(1000, 0), synced: true}, "auto", telemetry.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.f.mono = 5
+			c.f.mono = 5_999_999
 			k := New(&c.f, c.rtc)
 			boot, mono, wall, q := k.Stamp()
 			require.Equal(t, c.want, q)
 			require.Equal(t, frame.Boot{7}, boot)
-			require.Equal(t, int64(5), mono)
+			require.Equal(t, int64(5_000_000), mono, "whole milliseconds")
 			now, _ := k.Now()
 			if c.want == telemetry.Unknown {
 				require.Zero(t, wall)

@@ -1,7 +1,8 @@
 // Package clock says what time it is on a board that may have no clock.
 //
 // The one time that never lies is CLOCK_BOOTTIME together with the kernel's boot id: it counts through
-// suspend and never steps. Every record carries it. Wall time is added where it can be trusted, with its quality:
+// suspend and never steps. Every record carries it, in whole milliseconds: what is finer takes three bytes a record on
+// the way to the cloud and tells nothing. Wall time is added where it can be trusted, with its quality:
 //
 //	gnss     a satellite fix anchored it within the last hour
 //	ntp      the kernel says its clock is synchronised (adjtimex, STA_UNSYNC clear)
