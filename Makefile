@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD   := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 DIST    := cloud/internal/web/dist
 
-.PHONY: help run build test arm size lint fuzz e2e ui bench bench-ingest deps clean
+.PHONY: help run build test arm size lint fuzz e2e ui bench bench-ingest mutate deps clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench-ingest: deps ## readings a second from MQTT to committed in Postgres, besi
 	@mkdir -p bin
 	go build -trimpath -o bin/bench-ingest ./cloud/bench-ingest
 	bin/bench-ingest
+
+mutate: deps ui ## breaks each mechanism of the promises and tells which test notices
+	go run ./firmware-sim/mutate
 
 deps: ## what the tests need, installed where it is missing
 	@.ci/deps
