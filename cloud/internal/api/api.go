@@ -91,6 +91,7 @@ type Config struct {
 	History  History
 	Desk     Desk
 	Stream   http.Handler // GET /stream
+	Events   Events       // nil: no /epcis
 	Registry *county.Registry
 	Map      []byte // GeoJSON of the base map; empty: none
 	Demo     bool
@@ -139,6 +140,7 @@ func New(cfg Config) *API {
 	a.parcels(h)
 	a.commands(h)
 	a.county(h)
+	a.epcis()
 	a.stream()
 	return a
 }

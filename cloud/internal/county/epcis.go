@@ -60,8 +60,9 @@ type EPCISCapture struct {
 	Finished time.Time
 	Rollback bool // all or nothing
 	Success  bool
-	Events   int // in the document
-	Stored   int // that were new
+	Events   int    // in the document
+	EventID  string // of the event, where one was captured alone; not kept
+	Stored   int    // that were new
 	Errors   []EPCISFault
 }
 
