@@ -292,11 +292,17 @@ const (
 
 // Climate is the body of KindClimate: one probe's temperature in degrees Celsius and relative
 // humidity in per cent. A faulty probe gives Quality fault and no values.
+//
+// A gateway whose card was full for long drops the oldest readings, and of each probe leaves the one with the
+// lowest value, the one with the highest and the last one (by temperature; by humidity where there is
+// none). Such a reading says which it is in Summary (min, max, last) and of how many in Of.
 type Climate struct {
 	Probe        string
 	TemperatureC Opt[float64]
 	HumidityPct  Opt[float64]
 	Quality      ClimateQuality
+	Summary      string   // min, max or last; empty: a reading like any other
+	Of           Opt[int] // readings that a summary stands for
 }
 
 // Kind returns KindClimate.
@@ -309,6 +315,8 @@ func (c Climate) AppendJSON(dst []byte) []byte {
 	o.float("temperature_c", c.TemperatureC, 3)
 	o.float("humidity_pct", c.HumidityPct, 2)
 	o.str("quality", string(c.Quality))
+	o.str("summary", c.Summary)
+	o.int("of", c.Of)
 	return o.end()
 }
 
@@ -322,6 +330,10 @@ func (c *Climate) set(key, val []byte) error {
 		return setFloat(&c.HumidityPct, val)
 	case "quality":
 		return setText((*string)(&c.Quality), val)
+	case "summary":
+		return setText(&c.Summary, val)
+	case "of":
+		return setInt(&c.Of, val)
 	}
 	return nil
 }

@@ -14,15 +14,17 @@ import (
 
 // appender is the segment at the end of a log.
 type appender struct {
-	seg  *segment
-	head header
-	f    File
-	last [2]frame.Record // the last durable record of each lane, for the hash in the next header
+	seg   *segment
+	head  header
+	f     File
+	twin  File            // the mirror's copy; nil: none
+	ready int64           // bytes before it were written before: a sync of a write there changes nothing else
+	last  [2]frame.Record // the last durable record of each lane, for the hash in the next header
 }
 
-// ahead is how many zeros a small write puts behind itself: the next small ones then stay within the
-// file, and their syncs need not write its size.
-const ahead = 32 << 10
+// ahead is how many zeros a small write puts behind itself in a segment that is written for the first time: the next
+// ones then stay within what was written, and their syncs need not write the file's map.
+const ahead = 256 << 10
 
 // pending is a record on its way to a segment; its seq is given when it is written.
 type pending struct {
@@ -46,8 +48,8 @@ func (s *Spool) take() ([]own, []group) {
 	defer s.mu.Unlock()
 	var size int64
 	n := 0
-	for ; n < len(s.groups) && (n == 0 || size+s.groups[n].size <= batchBytes); n++ {
-		size += s.groups[n].size
+	for ; n < len(s.groups) && (n == 0 || size+s.groups[n].size.sum() <= batchBytes); n++ {
+		size += s.groups[n].size.sum()
 	}
 	mine, groups := s.own, s.groups[:n:n]
 	s.own, s.groups = nil, s.groups[n:]
@@ -85,7 +87,7 @@ func (s *Spool) commit() {
 	for log := range batch {
 		errs[log] = s.write(log, batch[log])
 	}
-	s.settle(mine, groups, errs)
+	s.book(mine, groups, errs)
 	for i := range groups {
 		var err error
 		for j := range groups[i].entries {
@@ -105,8 +107,8 @@ func (s *Spool) commit() {
 	}
 }
 
-// settle brings the books up to date after a batch.
-func (s *Spool) settle(mine []own, groups []group, errs [logs]error) {
+// book brings the books up to date after a batch.
+func (s *Spool) book(mine []own, groups []group, errs [logs]error) {
 	now := s.stamp().mono
 	s.mu.Lock()
 	var again []own
@@ -120,7 +122,9 @@ func (s *Spool) settle(mine []own, groups []group, errs [logs]error) {
 		s.retryAt = now + int64(retryAfter)
 	}
 	for i := range groups {
-		s.staged -= groups[i].size
+		for log, n := range groups[i].size {
+			s.staged[log] -= n
+		}
 		for j := range groups[i].entries {
 			if log, _ := place(groups[i].entries[j].Lane); errs[log] != nil {
 				s.counters["failed"]++
@@ -152,7 +156,6 @@ func (s *Spool) write(log int, recs []pending) error {
 		s.counters["io_errors"]++
 		s.mu.Unlock()
 		s.log.Error("spool write failed", "err", err, "lane", logLanes[log][0].String(), "n", len(recs))
-		s.abandon(log)
 		if errors.Is(err, unix.ENOSPC) {
 			err = fmt.Errorf("%w: %w", ErrFull, err)
 			if !s.relieve() {
@@ -169,72 +172,95 @@ func (s *Spool) tryWrite(log int, recs []pending) error {
 		size += recordSize(len(recs[i].Payload))
 	}
 	a := s.active[log]
-	if a != nil && a.f == nil {
-		a = nil
-	}
-	if a != nil && a.seg.end > headerSize && a.seg.end+size > s.opt.SegmentBytes {
-		s.seal(log)
-		a = nil
-	}
-	if a == nil {
-		var err error
-		if a, err = s.make(log); err != nil {
+	if a == nil || a.f == nil || a.seg.end > headerSize && a.seg.end+size > s.most(log) {
+		next, err := s.make(log) // before the old one is sealed: on a full card that is all there is
+		if err != nil {
 			return err
 		}
+		s.seal(log, true)
+		s.start(log, next)
+		a = next
 	}
+	err := s.put(a, recs)
+	if err != nil {
+		s.abandon(log)
+	}
+	return err
+}
+
+// most is how far staged records may fill a segment of a log.
+func (s *Spool) most(log int) int64 {
+	most := s.opt.SegmentBytes - footerSize
+	if log == logThin {
+		most -= s.opt.told()
+	}
+	return most
+}
+
+// put writes recs behind the last ones of a segment and syncs it: one write, one flush.
+func (s *Spool) put(a *appender, recs []pending) error {
 	seg := a.seg
-	next, seed := seg.next, a.seg.seed
-	buf := make([]byte, 0, size)
+	next, buf := seg.next, s.buf[:0]
 	for i := range recs {
 		r := &recs[i]
 		_, slot := place(r.lane)
 		r.Seq = next[slot]
 		next[slot]++
-		buf = appendRecord(buf, seed, r.lane, seg.end, &r.Record)
+		buf = appendRecord(buf, seg.seed, r.lane, seg.end, &r.Record)
 	}
-	file := max(seg.size, seg.end+size)
-	if seg.end+size > seg.size && size < ahead/2 && file+ahead <= s.opt.SegmentBytes {
-		file += ahead
-		buf = append(buf, make([]byte, ahead)...)
+	size := int64(len(buf))
+	end, ready := seg.end+size, a.ready
+	if end > ready {
+		ready = end
+		if zeros := min(ahead, s.opt.SegmentBytes-footerSize-end); size < ahead/2 && zeros > 0 {
+			buf = append(buf, make([]byte, zeros)...)
+			ready += zeros
+		}
 	}
-	if _, err := a.f.WriteAt(buf, seg.end); err != nil {
-		return fmt.Errorf("spool: write %s: %w", segmentName(log, seg.num), err)
+	if s.buf = buf[:0]; cap(buf) > 2*ahead {
+		s.buf = nil
 	}
-	if err := a.f.Sync(); err != nil {
-		return fmt.Errorf("spool: sync %s: %w", segmentName(log, seg.num), err)
+	name := segmentName(seg.log, seg.num)
+	if err := s.main.write(a.f, buf, seg.end); err != nil {
+		return fmt.Errorf("spool: write %s: %w", name, err)
 	}
+	if err := s.main.sync(a.f); err != nil {
+		return fmt.Errorf("spool: sync %s: %w", name, err)
+	}
+	s.mirror.put(a, buf, seg.end)
 	for i := range recs {
 		_, slot := place(recs[i].lane)
 		a.last[slot] = recs[i].Record
 	}
+	a.ready = ready
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seg.next = next
-	seg.end += size
-	s.used += file - seg.size
-	seg.size = file
-	for slot, lane := range logLanes[log] {
+	seg.next, seg.end = next, end
+	grown := max(seg.size, ready) - seg.size
+	s.used += grown
+	seg.size += grown
+	s.slack[seg.log] = max(0, s.most(seg.log)-end)
+	for slot, lane := range logLanes[seg.log] {
 		s.next[lane-1] = next[slot]
 	}
 	s.counters["appended"] += uint64(len(recs))
-	s.counters["syncs"]++
 	return nil
 }
 
-// make starts a new segment at the end of a log. Its header is durable before anything else is
+// make begins a new segment of a log, which start puts at its end. Its header is durable before anything else is
 // in it, so a file without a whole header never held a record.
 func (s *Spool) make(log int) (*appender, error) {
 	h := header{log: log, num: s.lastNum + 1, epoch: s.epoch}
-	var b [8]byte
-	if _, err := s.opt.Rand.Read(b[:]); err != nil {
-		return nil, fmt.Errorf("spool: random source: %w", err)
+	if err := s.incarnate(&h); err != nil {
+		return nil, err
 	}
-	h.incarnation = binary.LittleEndian.Uint64(b[:])
 	a := &appender{}
 	if old := s.active[log]; old != nil {
 		a.last = old.last
 	}
+	now := s.stamp().mono
 	s.mu.Lock()
+	h.born = uint32(s.ran(now))
 	for slot, lane := range logLanes[log] {
 		h.first[slot] = s.next[lane-1]
 		if r := &a.last[slot]; r.Seq > 0 {
@@ -243,53 +269,78 @@ func (s *Spool) make(log int) (*appender, error) {
 	}
 	s.mu.Unlock()
 	s.lastNum++ // also when this fails: a name is never used twice
-	name := s.path(segmentName(log, h.num))
-	f, err := s.fs.Create(name)
+	head := h.encode()
+	c, err := s.main.create(h.num, segmentName(log, h.num), head)
 	if err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
+		return nil, err
 	}
-	if _, err = f.WriteAt(h.encode(), 0); err == nil {
-		if err = f.Sync(); err == nil {
-			err = s.fs.SyncDir(s.dir)
-		}
+	a.head, a.f, a.ready = h, c.File, c.ready
+	if log == logKeep {
+		a.twin = s.mirror.create(h.num, head)
 	}
-	if err != nil {
-		f.Close()
-		_ = s.fs.Remove(name) // what stays behind holds no record and goes at the next opening
-		return nil, fmt.Errorf("spool: new %s: %w", segmentName(log, h.num), err)
+	a.seg = &segment{
+		log: log, num: h.num, epoch: h.epoch, seed: h.seed(), first: h.first, next: h.first, end: headerSize, size: c.size,
+		born: uint64(h.born), live: true,
 	}
-	a.head, a.f = h, f
-	a.seg = &segment{log: log, num: h.num, epoch: h.epoch, seed: h.seed(), first: h.first, next: h.first, end: headerSize, size: headerSize, live: true}
-	s.active[log] = a
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counters["syncs"]++
-	s.segs = append(s.segs, a.seg)
-	s.account()
 	return a, nil
 }
 
-// seal ends the segment at the end of a log with a footer.
-func (s *Spool) seal(log int) {
+// incarnate draws what seeds a segment's CRCs: never what seeded those in the file that it is made of.
+func (s *Spool) incarnate(h *header) error {
+	taken := func(v *volume) bool {
+		old, used := v.seed()
+		return used && h.seed() == old
+	}
+	for h.incarnation == 0 || taken(s.main) || s.mirror.up() && taken(s.mirror.vol) {
+		var b [8]byte
+		if _, err := s.opt.Rand.Read(b[:]); err != nil {
+			return fmt.Errorf("spool: random source: %w", err)
+		}
+		h.incarnation = binary.LittleEndian.Uint64(b[:])
+	}
+	return nil
+}
+
+// start puts a new segment at the end of a log.
+func (s *Spool) start(log int, a *appender) {
+	s.active[log] = a
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.segs = append(s.segs, a.seg)
+	s.account()
+}
+
+// seal ends the segment at the end of a log with a footer: at the end of a whole file when the segment is full, so that
+// the file can be used again; else behind the records, and the rest of the file is given back.
+func (s *Spool) seal(log int, full bool) {
 	a := s.active[log]
 	if a == nil || a.f == nil {
 		return
 	}
+	at, gap := a.seg.end, int64(0)
+	if whole := s.opt.SegmentBytes - footerSize; full && at <= whole && whole-at <= ahead {
+		at, gap = whole, whole-at
+	}
 	ft := footer{header: a.head, next: a.seg.next, end: a.seg.end}
-	err := a.f.Truncate(a.seg.end)
-	if err == nil {
-		_, err = a.f.WriteAt(ft.encode(), a.seg.end)
+	end := append(make([]byte, gap, gap+footerSize), ft.encode()...) // zeros: nothing of the file's life before is left
+	cut := gap == 0 && a.seg.size != at+footerSize
+	var err error
+	if cut {
+		err = a.f.Truncate(at)
 	}
 	if err == nil {
-		err = a.f.Sync()
+		err = s.main.write(a.f, end, at-gap)
+	}
+	if err == nil {
+		err = s.main.sync(a.f)
 	}
 	if err != nil {
 		s.log.Warn("segment left without a footer", "err", err, "path", segmentName(log, a.seg.num))
 	}
+	s.mirror.seal(a, end, at-gap, cut)
 	s.mu.Lock()
 	a.seg.sealed = err == nil
-	a.seg.size = a.seg.end + footerSize
-	s.counters["syncs"]++
+	a.seg.size = at + footerSize
 	s.mu.Unlock()
 	s.abandon(log)
 }
@@ -301,20 +352,42 @@ func (s *Spool) abandon(log int) {
 		return
 	}
 	a.f.Close()
+	if a.twin != nil {
+		a.twin.Close()
+	}
 	s.active[log] = &appender{last: a.last}
+	now := s.stamp().mono
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	a.seg.live = false
 	s.account()
-	s.mu.Unlock()
+	s.settle(a.seg.epoch, log, s.ran(now))
 }
 
 // account adds up the sizes of the segments. mu is held.
 func (s *Spool) account() {
-	s.used, s.thinRest = 0, 0
+	s.used, s.rest, s.slack = 0, 0, need{}
 	for _, g := range s.segs {
 		s.used += g.size
-		if g.log == logThin && !g.live && !g.doomed {
-			s.thinRest += g.size
+		switch {
+		case g.live:
+			s.slack[g.log] = max(0, s.most(g.log)-g.end)
+		case !g.doomed && (g.settled || g.log == logThin):
+			s.rest += g.size
 		}
 	}
+	s.press()
+}
+
+// held returns the bytes of the segments of which something waits. mu is held.
+func (s *Spool) held() (bytes int64) {
+	for _, g := range s.segs {
+		switch {
+		case g.live:
+			bytes += g.end
+		case !g.settled:
+			bytes += g.size
+		}
+	}
+	return bytes
 }

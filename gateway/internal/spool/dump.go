@@ -49,7 +49,7 @@ func dumpSegment(w io.Writer, fsys FS, path string, log int, num uint64) error {
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	h, ft, ok := readHead(f, size)
+	h, ft, ok := readHead(f, size, num)
 	if !ok || h.log != log || h.num != num {
 		_, err := fmt.Fprintf(w, "%s: %d bytes, no header of this segment\n", filepath.Base(path), size)
 		return err

@@ -30,7 +30,8 @@ type File interface {
 	io.Closer
 	Size() (int64, error)
 	Truncate(size int64) error
-	Sync() error // makes content and size durable
+	Allocate(size int64) error // takes the room for size bytes and makes that the size; what was there stays
+	Sync() error               // makes content and size durable
 }
 
 // OS returns the FS of the operating system.
@@ -103,6 +104,16 @@ func (f osFile) Size() (int64, error) {
 		return 0, err
 	}
 	return st.Size(), nil
+}
+
+// Allocate is fallocate: blocks are taken and not written.
+func (f osFile) Allocate(size int64) error {
+	for {
+		err := unix.Fallocate(int(f.Fd()), 0, 0, size)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // Sync is fdatasync: the size is made durable with the content, access times are not.

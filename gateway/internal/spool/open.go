@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,6 +34,12 @@ func Open(fsys FS, dir string, opt Options) (*Spool, error) {
 		lanes: map[laneKey]*laneState{}, next: [4]uint64{1, 1, 1, 1},
 		counters: map[string]uint64{},
 	}
+	s.openedAt = s.stamp().mono
+	s.main = &volume{fs: fsys, dir: dir, size: opt.SegmentBytes, count: func(what string, n int64) {
+		s.mu.Lock()
+		s.counters[what] += uint64(n)
+		s.mu.Unlock()
+	}}
 	var err error
 	if s.lock, err = fsys.Lock(s.path(lockName)); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
@@ -49,8 +56,9 @@ func (s *Spool) open() error {
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	s.loadCursor()
-	r := recovery{Spool: s}
+	r := recovery{Spool: s, settled: s.loadCursor()}
+	s.mirror = s.newMirror()
+	names = r.restoreMissing(names)
 	r.load(names)
 	r.settleEnds()
 	r.reportGaps()
@@ -63,6 +71,7 @@ func (s *Spool) open() error {
 		s.say(r.reports[i].lane, frame.TypeTombstone, r.reports[i].Tombstone)
 	}
 	s.own = append(s.openings(prev, ends), s.own...)
+	r.keepTail()
 	s.account()
 	s.log.Info("spool open", "epoch", s.epoch.String(), "bytes", s.used, "n", len(s.segs))
 	return nil
@@ -123,6 +132,7 @@ type recovery struct {
 	*Spool
 	aside   []*segment // log and num of what was set aside
 	reports []report
+	settled map[uint64]uint64 // as the cursor has it
 }
 
 // report is a loss to be told in a lane.
@@ -135,6 +145,15 @@ type report struct {
 func (r *recovery) load(names []string) {
 	var damaged []string
 	for _, name := range names {
+		if num, ok := parseSpareName(name); ok {
+			r.lastNum = max(r.lastNum, num)
+			r.main.adopt(num)
+			continue
+		}
+		if strings.HasSuffix(name, copyEnd) {
+			_ = r.fs.Remove(r.path(name))
+			continue
+		}
 		base, was := strings.CutSuffix(name, damagedEnd)
 		log, num, ok := parseSegmentName(base)
 		if !ok {
@@ -146,6 +165,9 @@ func (r *recovery) load(names []string) {
 			continue
 		}
 		g, keep := r.loadSegment(log, num)
+		if g == nil && log == logKeep && r.restored(num, keep) {
+			g, keep = r.loadSegment(log, num)
+		}
 		switch {
 		case g != nil:
 			r.segs = append(r.segs, g)
@@ -188,24 +210,24 @@ func (r *recovery) loadSegment(log int, num uint64) (g *segment, keep bool) {
 	if err != nil {
 		return nil, true
 	}
-	h, ft, ok := readHead(f, size)
+	h, ft, ok := readHead(f, size, num)
 	if !ok || h.log != log || h.num != num {
 		return nil, size > headerSize
 	}
-	g = &segment{log: log, num: num, epoch: h.epoch, seed: h.seed(), first: h.first, next: h.first, end: headerSize, size: size}
+	g = &segment{log: log, num: num, epoch: h.epoch, seed: h.seed(), first: h.first, next: h.first, end: headerSize, size: size, born: uint64(h.born)}
 	if ft != nil {
 		g.next, g.end, g.sealed = ft.next, ft.end, true
 	}
 	return g, false
 }
 
-// readHead returns what a segment file of size bytes says of itself, and its footer when it has one. The
-// footer repeats the header, so one of the two is enough.
-func readHead(f File, size int64) (h header, ft *footer, ok bool) {
+// readHead returns what the segment file num of size bytes says of itself, and its footer when it has one. The
+// footer repeats the header, so one of the two is enough. A footer of another number is of the file's life before.
+func readHead(f File, size int64, num uint64) (h header, ft *footer, ok bool) {
 	var b [footerSize]byte
 	if size >= headerSize+footerSize {
 		fill(f, b[:], size-footerSize)
-		if t, ok := decodeFooter(b[:]); ok && t.end == size-footerSize {
+		if t, ok := decodeFooter(b[:]); ok && t.end <= size-footerSize && t.num == num {
 			return t.header, &t, true
 		}
 	}
@@ -254,7 +276,7 @@ func (r *recovery) settleEnd(g, behind *segment) error {
 	if !ok {
 		return errRecord
 	}
-	t := scan(f, &h, g.size)
+	t := r.scan(f, g, &h)
 	for slot := range t.next {
 		if behind != nil {
 			t.next[slot] = min(t.next[slot], max(behind.first[slot], g.first[slot]))
@@ -277,14 +299,102 @@ func (r *recovery) settleEnd(g, behind *segment) error {
 	if err := f.Truncate(t.end); err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(ft.encode(), t.end); err != nil {
+	if err := r.main.write(f, ft.encode(), t.end); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
+	if err := r.main.sync(f); err != nil {
 		return err
 	}
 	g.sealed, g.size = true, t.end+footerSize
 	return nil
+}
+
+// scan finds the records of an unsealed segment. Those that only the mirror has are written to their places.
+func (r *recovery) scan(f File, g *segment, h *header) tail {
+	w := newWalker(f, g.seed, headerSize, g.size)
+	if w.twin = r.twin(g); w.twin.open() {
+		defer w.twin.close()
+		if size, err := w.twin.f.Size(); err == nil {
+			w.end = max(w.end, size)
+		}
+	}
+	var mended []stored
+	var at []int64
+	w.mended = func(off int64, rec *stored) {
+		mended, at = append(mended, *rec), append(at, off)
+	}
+	t := scan(w, h)
+	for i := range mended {
+		m := &mended[i]
+		if err := r.main.write(f, appendRecord(nil, g.seed, m.lane, m.synced, &m.Record), at[i]); err != nil {
+			r.log.Warn("segment not mended", "err", err, "path", segmentName(g.log, g.num))
+		}
+	}
+	r.counters["mended"] += uint64(len(mended))
+	return t
+}
+
+// restoreMissing fetches from the mirror the segments that aren't in the folder, and returns all names. What the cursor
+// knows to be settled isn't missed.
+func (r *recovery) restoreMissing(names []string) []string {
+	if !r.mirror.up() {
+		return names
+	}
+	for _, num := range slices.Sorted(maps.Keys(r.mirror.have)) {
+		name := segmentName(logKeep, num)
+		if slices.Contains(names, name) {
+			continue
+		}
+		h, ft, ok := r.mirror.read(num)
+		if !ok || ft != nil && r.covered(&segment{log: logKeep, epoch: h.epoch, first: h.first, next: ft.next}) {
+			r.mirror.discard([]*segment{{log: logKeep, num: num}})
+			continue
+		}
+		if r.restored(num, false) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// restored fetches a segment from the mirror; what there is of it in the folder is set aside first when keep says so.
+func (r *recovery) restored(num uint64, keep bool) bool {
+	if !r.mirror.up() {
+		return false
+	}
+	if _, _, ok := r.mirror.read(num); !ok {
+		return false
+	}
+	name := segmentName(logKeep, num)
+	if keep {
+		_ = r.fs.Rename(r.path(name), r.path(name+damagedEnd))
+	}
+	if err := r.mirror.restore(num); err != nil {
+		r.log.Error("segment not restored", "err", err, "path", name)
+		return false
+	}
+	r.counters["restored"]++
+	r.log.Warn("segment restored from the mirror", "path", name)
+	return true
+}
+
+// keepTail marks the segments of which nothing waits, since when the cursor says, else since now.
+func (r *recovery) keepTail() {
+	now := r.ranBefore
+	for _, g := range r.segs {
+		now = max(now, g.born)
+	}
+	r.ranBefore = now
+	for _, g := range r.segs {
+		if !r.covered(g) {
+			continue
+		}
+		g.settled, g.since = true, now
+		if at, ok := r.settled[g.num]; ok {
+			g.since = at
+		}
+	}
+	r.expireNow, r.spareCount = true, len(r.main.spares)
 }
 
 // lose notes seqs of a segment's lane as lost and has them reported, when they had to be kept.

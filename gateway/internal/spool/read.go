@@ -88,13 +88,18 @@ func (q *query) segments() (out []segment) {
 // segment reads on in g; done says that the answer is complete.
 func (q *query) segment(g *segment) (done bool, err error) {
 	f, err := q.spool.fs.Open(q.spool.path(segmentName(g.log, g.num)))
-	if errors.Is(err, fs.ErrNotExist) { // committed and unlinked meanwhile
+	tw := q.spool.twin(g)
+	defer tw.close()
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // committed and let go meanwhile
 		return len(q.recs) > 0, nil
-	}
-	if err != nil {
+	case err == nil:
+		defer f.Close()
+	case tw.open():
+		f = tw.f
+	default:
 		return false, fmt.Errorf("spool: read: %w", err)
 	}
-	defer f.Close()
 	off, seen, hash := int64(headerSize), g.first[q.slot], [32]byte{}
 	q.spool.mu.Lock()
 	h, ok := q.spool.hints.get(q.key, q.from, g.num)
@@ -102,30 +107,37 @@ func (q *query) segment(g *segment) (done bool, err error) {
 	if ok {
 		off, seen, hash = h.off, h.seq, h.prev
 	} else {
-		if hd, _, ok := readHead(f, g.size); ok {
+		if hd, _, ok := readHead(f, g.size, g.num); ok && hd.num == g.num {
 			hash = hd.prev[q.slot]
 		}
 	}
-	return q.walk(f, g, off, seen, hash), nil
+	w := newWalker(f, g.seed, off, g.end)
+	w.twin, w.mended = tw, q.mended
+	return q.walk(w, g, seen, hash), nil
 }
 
-// walk collects records of the lane from off on. seen is the seq that is due there and hash that of
-// the record before it.
-func (q *query) walk(f File, g *segment, off int64, seen uint64, hash [32]byte) (done bool) {
-	w := newWalker(f, g.seed, off, g.end)
+// mended counts a record that only the mirror has.
+func (q *query) mended(int64, *stored) {
+	q.spool.mu.Lock()
+	q.spool.counters["mended"]++
+	q.spool.mu.Unlock()
+}
+
+// walk collects records of the lane. seen is the seq that is due and hash that of the record before it.
+func (q *query) walk(w *walker, g *segment, seen uint64, hash [32]byte) (done bool) {
 	var before frame.Record // the last of the lane before q.from; none when its seq is 0
 	var kept []byte
 	for {
 		r, at, ok := w.next()
 		if !ok {
-			q.lost(seen, g.next[q.slot])
+			q.lost(g, seen, g.next[q.slot])
 			break
 		}
 		if r.lane != q.key.lane || r.Seq < seen || r.Seq >= g.next[q.slot] {
 			continue
 		}
 		if r.Seq > seen {
-			q.lost(seen, r.Seq)
+			q.lost(g, seen, r.Seq)
 			hash, before.Seq = [32]byte{}, 0
 			if len(q.recs) > 0 {
 				return true
@@ -171,16 +183,21 @@ func (q *query) remember(g *segment, off int64) {
 	q.spool.hints.put(h)
 }
 
-// lost notes that the seqs from first to next-1 should have been there and weren't.
-func (q *query) lost(first, next uint64) {
+// lost notes that the seqs from first to next-1 should have been in g and weren't.
+func (q *query) lost(g *segment, first, next uint64) {
 	if first >= next {
 		return
 	}
 	s := q.spool
+	now := s.stamp().mono
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !slices.ContainsFunc(s.segs, func(o *segment) bool { return o.num == g.num }) {
+		return // let go while it was read: its file may be another segment now
+	}
 	if t, ok := s.markLost(q.key, frame.Range{From: first, To: next - 1}); ok && !s.closed {
 		s.say(q.key.lane, frame.TypeTombstone, t)
+		s.settle(q.key.epoch, q.log, s.ran(now))
 		s.nudge()
 	}
 }

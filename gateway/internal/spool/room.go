@@ -1,25 +1,39 @@
 package spool
 
 import (
-	"encoding/json"
 	"slices"
 
 	"yizhan/broker/frame"
-	"yizhan/devices/telemetry"
 )
 
 // Reasons of tombstones.
 const (
 	reasonFull    = "lane_full"
 	reasonDamaged = "segment_damaged"
+	reasonThinned = "thinned"
+	reasonFlood   = "quarantine_flood"
 )
 
-// makeRoom dooms the oldest may-thin segments until what is staged fits. Their tombstones are
-// part of the next batch; they are unlinked when that is durable.
-func (s *Spool) makeRoom() {
-	if s.shortBy() > 0 {
-		s.collect()
+// A need is bytes of records by log.
+type need [logs]int64
+
+func (n need) sum() int64 { return n[logKeep] + n[logThin] }
+
+// growth returns what the files must grow by to hold n more: the live segments have some room. mu is held.
+func (s *Spool) growth(n need) (bytes int64) {
+	for log, more := range n {
+		if more -= s.slack[log]; more > 0 {
+			whole := s.opt.SegmentBytes - headerSize - footerSize
+			bytes += (more + whole - 1) / whole * s.opt.SegmentBytes
+		}
 	}
+	return bytes
+}
+
+// makeRoom lets go of the kept tail, and then dooms the oldest may-thin segments, until what is staged fits. What is to be
+// said of doomed ones is part of the next batch; they go when that is durable.
+func (s *Spool) makeRoom() {
+	s.collect(s.shortBy())
 	for s.shortBy() > 0 {
 		g := s.oldestThin()
 		if g == nil {
@@ -33,16 +47,21 @@ func (s *Spool) makeRoom() {
 func (s *Spool) shortBy() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	need := s.used + min(s.staged, batchBytes)
-	for i := range s.own {
-		need += recordSize(len(s.own[i].entry.Payload))
+	var n need
+	for log, staged := range s.staged {
+		n[log] = min(staged, batchBytes)
 	}
+	for i := range s.own {
+		log, _ := place(s.own[i].entry.Lane)
+		n[log] += recordSize(len(s.own[i].entry.Payload))
+	}
+	short := s.used + s.growth(n) - (s.opt.MaxBytes - s.opt.reserve())
 	for _, g := range s.segs {
 		if g.doomed {
-			need -= g.size
+			short -= g.size
 		}
 	}
-	return need - (s.opt.MaxBytes - s.opt.reserve())
+	return short
 }
 
 func (s *Spool) oldestThin() *segment {
@@ -56,37 +75,62 @@ func (s *Spool) oldestThin() *segment {
 	return nil
 }
 
-// doom stages what must be said before g can go: a tombstone for each lane that loses records, and
-// the tombstones that are among them.
+// doom stages what must be said before g can go: what is left of its climate readings, a tombstone for each lane that
+// loses records, and the tombstones that are among them.
 func (s *Spool) doom(g *segment) {
-	var old []stored
-	if f, err := s.fs.Open(s.path(segmentName(g.log, g.num))); err == nil {
-		w := newWalker(f, g.seed, headerSize, g.end)
-		for r, _, ok := w.next(); ok; r, _, ok = w.next() {
-			if r.Type == frame.TypeTombstone {
-				r.Payload = slices.Clone(r.Payload)
-				old = append(old, r)
-			}
-		}
-		f.Close()
+	s.mu.Lock()
+	var gone [2]ranges
+	for slot, lane := range logLanes[g.log] {
+		gone[slot] = slices.Clone(s.lane(laneKey{g.epoch, lane}).gone)
 	}
+	s.mu.Unlock()
+	old, left := s.salvage(g, gone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g.doomed = true
 	for slot, lane := range logLanes[g.log] {
-		gone := s.lane(laneKey{g.epoch, lane}).gone
-		if miss := missing(gone, g.first[slot], g.next[slot]); len(miss) > 0 {
+		if miss := missing(gone[slot], g.first[slot], g.next[slot]); len(miss) > 0 {
 			s.say(lane, frame.TypeTombstone, frame.Tombstone{Epoch: g.epoch, Ranges: miss, Count: count(miss), Reason: reasonFull})
 			s.counters["dropped"] += count(miss)
 		}
-		for i := range old {
-			if r := &old[i]; r.lane == lane && !gone.covers(r.Seq, r.Seq+1) {
-				s.own = append(s.own, own{frame.Entry{Lane: lane, Type: r.Type, Payload: r.Payload}, s.stamp()})
-			}
-		}
 	}
+	s.own = append(s.own, old...)
+	s.own = append(s.own, left...)
+	s.counters["summaries"] += uint64(len(left))
 	s.account()
 	s.log.Warn("spool full, oldest segment dropped", "path", segmentName(g.log, g.num), "epoch", g.epoch.String())
+}
+
+// salvage reads what is told on of a doomed segment: tombstones that the cloud doesn't have, and summaries.
+func (s *Spool) salvage(g *segment, gone [2]ranges) (old, left []own) {
+	if s.covers(g, gone) {
+		return nil, nil
+	}
+	f, err := s.fs.Open(s.path(segmentName(g.log, g.num)))
+	if err != nil {
+		return nil, nil
+	}
+	defer f.Close()
+	var sum summary
+	w := newWalker(f, g.seed, headerSize, g.end)
+	for r, _, ok := w.next(); ok; r, _, ok = w.next() {
+		_, slot := place(r.lane)
+		if gone[slot].covers(r.Seq, r.Seq+1) {
+			continue
+		}
+		switch r.Type {
+		case frame.TypeTombstone:
+			e := frame.Entry{Lane: r.lane, Type: r.Type, Payload: slices.Clone(r.Payload)}
+			old = append(old, own{e, s.stamp()})
+		case frame.TypeReading:
+			sum.add(&r)
+		}
+	}
+	return old, sum.entries()
+}
+
+func (s *Spool) covers(g *segment, gone [2]ranges) bool {
+	return gone[0].covers(g.first[0], g.next[0]) && gone[1].covers(g.first[1], g.next[1])
 }
 
 func missing(gone ranges, first, next uint64) []frame.Range {
@@ -96,7 +140,7 @@ func missing(gone ranges, first, next uint64) []frame.Range {
 	return gone.missing(frame.Range{From: first, To: next - 1})
 }
 
-// bury unlinks the doomed segments.
+// bury lets the doomed segments go.
 func (s *Spool) bury() {
 	s.mu.Lock()
 	var dead []*segment
@@ -107,7 +151,7 @@ func (s *Spool) bury() {
 		}
 	}
 	s.mu.Unlock()
-	s.unlink(dead)
+	s.discard(dead)
 }
 
 // forgo marks all of g as not to be kept. mu is held.
@@ -121,10 +165,10 @@ func (s *Spool) forgo(g *segment) {
 	}
 }
 
-// relieve frees space on a card that has none: first what is committed, then the oldest may-thin
-// segment, whose tombstones follow as soon as there is room for them.
+// relieve frees a segment on a card that has no room: one of the kept tail, else the oldest may-thin one, after what
+// is to be said of it is durable in the room that the live segment has for that.
 func (s *Spool) relieve() bool {
-	if s.collect() > 0 {
+	if s.collect(s.opt.SegmentBytes) > 0 {
 		return true
 	}
 	g := s.oldestThin()
@@ -132,151 +176,66 @@ func (s *Spool) relieve() bool {
 		return false
 	}
 	s.doom(g)
+	s.confess()
 	s.bury()
 	return true
 }
 
-// collect unlinks the segments of which nothing must be kept, and returns how many. Until the opening
-// records are durable the last segments of the epoch before stay, for only they name it.
-func (s *Spool) collect() int {
-	s.mu.Lock()
-	opened := !slices.Contains(s.next[:], 1)
-	var dead []*segment
-	var open [logs]frame.Epoch // epochs in which a segment without a footer stays: the one behind it bounds it
-	for i, g := range s.segs {
-		last := !slices.ContainsFunc(s.segs[i+1:], func(o *segment) bool { return o.log == g.log })
-		free := !g.live && !g.doomed && open[g.log] != g.epoch && (opened || !last)
-		for slot, lane := range logLanes[g.log] {
-			free = free && s.lane(laneKey{g.epoch, lane}).gone.covers(g.first[slot], g.next[slot])
-		}
-		if free {
-			dead = append(dead, g)
-		} else if !g.sealed {
-			open[g.log] = g.epoch
-		}
-	}
-	s.mu.Unlock()
-	s.unlink(dead)
-	return len(dead)
-}
-
-// unlink removes segment files, after the cursor that says that they need not be there.
-func (s *Spool) unlink(dead []*segment) {
-	if len(dead) == 0 {
+// confess writes what the spool has to say into the live may-thin segment, which has room left for it. Where
+// there is no such room what was to be said waits until there is some: then only a power cut in between
+// can make a loss that isn't told.
+func (s *Spool) confess() {
+	a := s.active[logThin]
+	if a == nil || a.f == nil {
 		return
 	}
-	s.saveCursor()
-	for _, g := range dead {
-		if err := s.fs.Remove(s.path(segmentName(g.log, g.num))); err != nil {
-			s.log.Warn("segment not removed", "err", err, "path", segmentName(g.log, g.num))
+	s.mu.Lock()
+	var mine, rest []own
+	var size int64
+	for _, o := range s.own {
+		n := recordSize(len(o.entry.Payload))
+		if log, _ := place(o.entry.Lane); log == logThin && a.seg.end+size+n <= a.seg.size-footerSize {
+			mine = append(mine, o)
+			size += n
+		} else {
+			rest = append(rest, o)
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.segs = slices.DeleteFunc(s.segs, func(g *segment) bool { return slices.Contains(dead, g) })
-	for k := range s.lanes {
-		if !s.knows(k.epoch) {
-			delete(s.lanes, k)
-			s.dirty = true
-		}
-	}
-	s.account()
-}
-
-const (
-	cursorName = "cursor"
-	cursorTemp = "cursor.new"
-)
-
-// cursorLane is one entry of the cursor file.
-type cursorLane struct {
-	Epoch frame.Epoch    `json:"epoch"`
-	Lane  telemetry.Lane `json:"lane"`
-	Acked uint64         `json:"acked"`
-	Gone  ranges         `json:"gone"` // need not be kept: committed, dropped, lost
-}
-
-// saveCursor writes the cursor when it has changed. A failure costs a resend.
-func (s *Spool) saveCursor() {
-	now := s.stamp().mono
-	s.mu.Lock()
-	if !s.dirty {
-		s.mu.Unlock()
+	s.own = rest
+	s.mu.Unlock()
+	if len(mine) == 0 {
 		return
 	}
-	var lanes []cursorLane
-	for k, st := range s.lanes {
-		if len(st.gone) > 0 {
-			lanes = append(lanes, cursorLane{Epoch: k.epoch, Lane: k.lane, Acked: st.acked, Gone: slices.Clone(st.gone)})
-		}
+	recs := make([]pending, 0, len(mine))
+	for i := range mine {
+		recs = append(recs, pend(&mine[i].entry, &mine[i].stamp))
 	}
-	s.dirty = false
-	s.mu.Unlock()
-	slices.SortFunc(lanes, func(a, b cursorLane) int {
-		if a.Epoch != b.Epoch {
-			if a.Epoch < b.Epoch {
-				return -1
-			}
-			return 1
-		}
-		return int(a.Lane) - int(b.Lane)
-	})
-	b, err := json.Marshal(lanes)
-	if err != nil {
-		panic("BUG: spool: " + err.Error())
-	}
-	if err := s.replace(b); err != nil {
-		s.log.Warn("spool cursor not saved", "err", err)
+	if err := s.put(a, recs); err != nil {
+		s.abandon(logThin)
 		s.mu.Lock()
-		s.dirty = true
 		s.counters["io_errors"]++
+		s.own = append(mine, s.own...)
 		s.mu.Unlock()
 	}
-	s.savedAt = now
 }
 
-func (s *Spool) replace(b []byte) error {
-	_ = s.fs.Remove(s.path(cursorTemp))
-	f, err := s.fs.Create(s.path(cursorTemp))
-	if err != nil {
-		return err
-	}
-	if _, err = f.WriteAt(b, 0); err == nil {
-		err = f.Sync()
-	}
-	f.Close()
-	if err != nil {
-		return err
-	}
-	if err := s.fs.Rename(s.path(cursorTemp), s.path(cursorName)); err != nil {
-		return err
-	}
-	return s.fs.SyncDir(s.dir)
-}
-
-// loadCursor reads the cursor; without a good one everything is sent again.
-func (s *Spool) loadCursor() {
-	f, err := s.fs.Open(s.path(cursorName))
-	if err != nil {
+// refill takes room for spares, one at a time: they are what goes on when others' files fill the card.
+func (s *Spool) refill(now int64) {
+	if now < s.refillAt || len(s.main.spares) >= s.opt.spares() {
 		return
 	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil || size > 16<<20 {
+	s.mu.Lock()
+	room := s.used+int64(len(s.main.spares)+1)*s.opt.SegmentBytes <= s.opt.MaxBytes
+	s.mu.Unlock()
+	if !room {
+		s.refillAt = now + int64(refillPause)
 		return
 	}
-	b := make([]byte, size)
-	fill(f, b, 0)
-	var lanes []cursorLane
-	if err := json.Unmarshal(b, &lanes); err != nil {
-		s.log.Warn("spool cursor unreadable, everything will be sent again", "err", err)
-		return
+	s.lastNum++
+	if err := s.main.reserve(s.lastNum); err != nil {
+		s.refillAt = now + int64(refillPause)
 	}
-	for _, l := range lanes {
-		st := s.lane(laneKey{l.Epoch, l.Lane})
-		st.acked = l.Acked
-		for _, r := range l.Gone {
-			st.gone = st.gone.add(r)
-		}
-	}
+	s.mu.Lock()
+	s.spareCount = len(s.main.spares)
+	s.mu.Unlock()
 }

@@ -54,6 +54,7 @@ type header struct {
 	epoch       frame.Epoch
 	first       [2]uint64
 	prev        [2][32]byte // hash of the record before first; zeros when unknown or none
+	born        uint32      // seconds that the spool had run when the segment was made; 0 when unknown
 }
 
 func (h *header) seed() uint32 {
@@ -77,7 +78,7 @@ func (h *header) append(b []byte, magic [4]byte) []byte {
 }
 
 func (h *header) encode() []byte {
-	b := append(h.append(make([]byte, 0, headerSize), headMagic), 0, 0, 0, 0)
+	b := binary.LittleEndian.AppendUint32(h.append(make([]byte, 0, headerSize), headMagic), h.born)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
@@ -105,6 +106,7 @@ func decodeHeader(b []byte) (h header, ok bool) {
 		return h, false
 	}
 	ok = h.decode(b, headMagic)
+	h.born = binary.LittleEndian.Uint32(b[headerSize-8:])
 	return h, ok
 }
 
@@ -121,7 +123,7 @@ func (f *footer) encode() []byte {
 	b = binary.LittleEndian.AppendUint64(b, f.next[1])
 	b = binary.LittleEndian.AppendUint64(b, uint64(f.end))
 	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	return append(b, 0, 0, 0, 0)
+	return binary.LittleEndian.AppendUint32(b, f.born)
 }
 
 func decodeFooter(b []byte) (f footer, ok bool) {
@@ -132,6 +134,7 @@ func decodeFooter(b []byte) (f footer, ok bool) {
 	if !f.decode(b, footMagic) {
 		return f, false
 	}
+	f.born = binary.LittleEndian.Uint32(b[footerSize-4:])
 	at := b[headerSize-8:]
 	f.next[0] = binary.LittleEndian.Uint64(at)
 	f.next[1] = binary.LittleEndian.Uint64(at[8:])
@@ -208,6 +211,25 @@ func decodeRecord(b []byte, seed uint32) (r stored, need int, err error) {
 	r.Payload = b[56:need:need]
 	r.size = need
 	return r, need, nil
+}
+
+// Names of files that are no segments yet, or no more.
+const (
+	spareStart = "spare-"
+	spareEnd   = ".seg"
+	copyEnd    = ".copy" // of a segment on its way from the mirror or to it
+)
+
+func spareName(num uint64) string { return fmt.Sprintf("%s%020d%s", spareStart, num, spareEnd) }
+
+func parseSpareName(name string) (num uint64, ok bool) {
+	rest, found := strings.CutPrefix(name, spareStart)
+	digits, also := strings.CutSuffix(rest, spareEnd)
+	if !found || !also || len(digits) != 20 {
+		return 0, false
+	}
+	num, err := strconv.ParseUint(digits, 10, 64)
+	return num, err == nil && num > 0
 }
 
 func segmentName(log int, num uint64) string {

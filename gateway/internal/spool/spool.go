@@ -33,18 +33,25 @@ type Options struct {
 	Clock        Clock         // required
 	Rand         io.Reader     // of epochs and incarnations; crypto/rand
 	SegmentBytes int64         // 4 MiB, at most 256 MiB
-	MaxBytes     int64         // of all segments; 1 GiB
+	MaxBytes     int64         // of all segments and spares; 1 GiB
 	Linger       time.Duration // of may-thin entries; 250 ms, which is also the most
+	Keep         time.Duration // how long committed records stay, while there is room; 14 days; negative: not at all
+	Mirror       string        // folder on another device that the must-keep log is written to as well; empty: none
+	Owner        string        // whose records these are; a mirror of another owner isn't touched
 	Logger       *slog.Logger  // discards
 }
 
 const (
 	maxLinger   = 250 * time.Millisecond
-	lingerBytes = 64 << 10        // staged bytes that end the linger
-	batchBytes  = 1 << 20         // written by one commit
-	maxStaged   = 8 << 20         // waiting to be written
-	retryAfter  = time.Second     // of the spool's own records after a failed write
-	cursorEvery = 5 * time.Second // between writes of the cursor
+	lingerBytes = 64 << 10         // staged bytes that end the linger
+	batchBytes  = 1 << 20          // written by one commit
+	maxStaged   = 8 << 20          // waiting to be written
+	retryAfter  = time.Second      // of the spool's own records after a failed write
+	cursorEvery = 10 * time.Minute // between writes of the cursor; without it a restart asks the cloud
+	stepEvery   = 5 * time.Second
+	refillPause = time.Minute // after room for a spare could not be had
+
+	maxSpares = 8
 )
 
 func (o *Options) defaults() error {
@@ -63,6 +70,9 @@ func (o *Options) defaults() error {
 	if o.Linger <= 0 || o.Linger > maxLinger {
 		o.Linger = maxLinger
 	}
+	if o.Keep == 0 {
+		o.Keep = 14 * 24 * time.Hour
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -77,6 +87,12 @@ func (o *Options) defaults() error {
 
 // reserve is what only lane command and the spool itself may fill.
 func (o *Options) reserve() int64 { return max(o.MaxBytes/64, min(64<<10, o.MaxBytes/4)) }
+
+// spares is how many spare segments are held: about the reserve.
+func (o *Options) spares() int { return int(min(maxSpares, max(1, o.reserve()/o.SegmentBytes))) }
+
+// told is room of a may-thin segment that only the spool's own records take.
+func (o *Options) told() int64 { return min(16<<10, o.SegmentBytes/8) }
 
 type laneKey struct {
 	epoch frame.Epoch
@@ -99,9 +115,13 @@ type segment struct {
 	next   [2]uint64 // durable
 	end    int64     // of the durable records
 	size   int64     // of the file
+	born   uint64    // seconds that the spool had run when it was made
 	sealed bool      // has a footer
 	live   bool      // is being appended to
 	doomed bool      // will be dropped when its tombstones are durable
+
+	settled bool   // nothing of it waits any more: it is kept as part of the tail
+	since   uint64 // seconds that the spool had run then
 }
 
 type stamp struct {
@@ -115,7 +135,7 @@ type stamp struct {
 type group struct {
 	entries []frame.Entry
 	stamp   stamp
-	size    int64
+	size    need
 	done    func(error)
 }
 
@@ -137,27 +157,41 @@ type Spool struct {
 	wake  chan struct{} // to the reader: records became durable
 	kick  chan struct{} // to Run: look again
 
-	files   sync.Mutex // held while files are written; taken before mu
-	active  [logs]*appender
-	lastNum uint64
-	retryAt int64 // mono before which own records aren't tried again
-	savedAt int64 // mono of the last cursor
+	files    sync.Mutex // held while files are written; taken before mu
+	main     *volume
+	mirror   *mirror // nil: none is wanted
+	active   [logs]*appender
+	buf      []byte
+	lastNum  uint64
+	retryAt  int64 // mono before which own records aren't tried again
+	savedAt  int64 // mono of the last cursor
+	refillAt int64 // mono before which no room is taken for spares
+	openedAt int64 // mono
 
-	mu       sync.Mutex
-	closed   bool
-	groups   []group
-	staged   int64
-	since    int64 // mono of the oldest group
-	urgent   bool
-	own      []own
-	segs     []*segment // by num
-	lanes    map[laneKey]*laneState
-	next     [4]uint64 // durable next seq of the live epoch, by lane
-	used     int64
-	thinRest int64 // bytes of may-thin segments that could be dropped
-	dirty    bool  // the cursor on the card is behind
-	hints    hints
-	counters map[string]uint64
+	ranBefore uint64 // seconds that the spool ran in openings before
+
+	mu         sync.Mutex
+	closed     bool
+	groups     []group
+	staged     need
+	since      int64 // mono of the oldest group
+	urgent     bool
+	own        []own
+	segs       []*segment // by num
+	lanes      map[laneKey]*laneState
+	next       [4]uint64 // durable next seq of the live epoch, by lane
+	used       int64     // bytes of all segments
+	rest       int64     // of those that could be let go: may-thin and settled ones
+	slack      need      // room in the live segments
+	spareCount int
+	dirty      bool // the cursor on the card is behind
+	hints      hints
+	counters   map[string]uint64
+	hour       hour
+
+	expireAt  int64 // mono when the kept tail is looked through
+	expireNow bool
+	admission admission
 }
 
 // Epoch returns the epoch of this opening.
@@ -178,7 +212,6 @@ func (s *Spool) stamp() (st stamp) {
 // the error that lost them. It must not block. When Append fails nothing is staged and done is not
 // called. The spool keeps entries until done.
 func (s *Spool) Append(entries []frame.Entry, done func(error)) error {
-	var size int64
 	command, thin := true, true
 	for i := range entries {
 		e := &entries[i]
@@ -188,7 +221,6 @@ func (s *Spool) Append(entries []frame.Entry, done func(error)) error {
 		if len(e.Payload) > maxPayload {
 			return fmt.Errorf("spool: entry %d: %d bytes, at most %d", i, len(e.Payload), maxPayload)
 		}
-		size += recordSize(len(e.Payload))
 		command = command && e.Lane == telemetry.Command
 		thin = thin && !e.Lane.MustKeep()
 	}
@@ -198,20 +230,29 @@ func (s *Spool) Append(entries []frame.Entry, done func(error)) error {
 	if s.closed {
 		return ErrClosed
 	}
+	entries = s.admit(entries, st.mono)
+	var size, all need
+	for i := range entries {
+		log, _ := place(entries[i].Lane)
+		size[log] += recordSize(len(entries[i].Payload))
+	}
+	for log := range all {
+		all[log] = s.staged[log] + size[log]
+	}
 	limit := s.opt.MaxBytes
 	if !command {
 		limit -= s.opt.reserve()
 	}
-	if s.staged+size > maxStaged || s.used-s.thinRest+s.staged+size > limit {
+	if all.sum() > maxStaged || s.used-s.rest+s.growth(all) > limit {
 		s.counters["refused"]++
-		return fmt.Errorf("%w: %d of %d bytes", ErrFull, s.used+s.staged, s.opt.MaxBytes)
+		return fmt.Errorf("%w: %d of %d bytes", ErrFull, s.used+s.staged.sum(), s.opt.MaxBytes)
 	}
 	if len(s.groups) == 0 {
 		s.since = st.mono
 	}
 	s.groups = append(s.groups, group{entries: entries, stamp: st, size: size, done: done})
-	s.staged += size
-	if !thin || s.staged >= lingerBytes {
+	s.staged = all
+	if !thin || all.sum() >= lingerBytes {
 		s.urgent = true
 	}
 	if s.urgent || len(s.groups) == 1 {
@@ -262,11 +303,22 @@ func (s *Spool) Step() time.Duration {
 		s.commit()
 		wait = s.due()
 	}
-	s.collect()
-	if now := s.stamp().mono; now >= s.savedAt+int64(cursorEvery) {
+	now := s.stamp().mono
+	s.collect(0)
+	s.refill(now)
+	if s.mirror.heal(now) {
+		wait = min(wait, healEvery)
+	}
+	if now >= s.savedAt+int64(cursorEvery) {
 		s.saveCursor()
 	}
-	return min(wait, cursorEvery)
+	s.mu.Lock()
+	s.hour.turn(now, s.counters)
+	if s.admission.toldAt != 0 { // what was turned away is told in time
+		wait = min(wait, max(0, time.Duration(s.admission.toldAt-now)+tellThin))
+	}
+	s.mu.Unlock()
+	return min(wait, stepEvery)
 }
 
 // due returns how long until something must be committed.
@@ -275,12 +327,13 @@ func (s *Spool) due() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wait := time.Hour
+	s.tellTurned(now, s.closed)
 	if len(s.own) > 0 {
 		wait = time.Duration(s.retryAt - now)
 	}
 	if len(s.groups) > 0 {
 		linger := time.Duration(s.since-now) + s.opt.Linger
-		if s.urgent || s.staged >= lingerBytes {
+		if s.urgent || s.staged.sum() >= lingerBytes {
 			linger = 0
 		}
 		wait = min(wait, linger)
@@ -298,15 +351,20 @@ func (s *Spool) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.tellTurned(0, true)
 	s.mu.Unlock()
 	for try := 0; s.pending(try == 0); try++ {
 		s.commit()
 	}
 	for log := range s.active {
-		s.seal(log)
+		s.seal(log, false)
 	}
-	s.collect()
+	s.collect(0)
+	s.mu.Lock()
+	s.dirty = true
+	s.mu.Unlock()
 	s.saveCursor()
+	s.mirror.close()
 	return s.lock.Close()
 }
 
@@ -325,98 +383,4 @@ func (s *Spool) Counters() map[string]uint64 {
 	c["bytes"] = uint64(s.used)
 	c["segments"] = uint64(len(s.segs))
 	return c
-}
-
-// Lanes returns what is on the card: every epoch and lane that has records there, the oldest epoch
-// first, and all four lanes of the live epoch.
-func (s *Spool) Lanes() []frame.LaneState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []frame.LaneState
-	index := map[laneKey]int{}
-	add := func(epoch frame.Epoch, lane telemetry.Lane, first, next uint64) {
-		k := laneKey{epoch, lane}
-		i, ok := index[k]
-		if !ok {
-			i = len(out)
-			index[k] = i
-			out = append(out, frame.LaneState{Epoch: epoch, Lane: lane, First: first, Next: next, Acked: s.lane(k).acked})
-		}
-		out[i].Next = max(out[i].Next, next)
-	}
-	for _, g := range s.segs {
-		for slot, lane := range logLanes[g.log] {
-			if g.epoch != s.epoch && g.first[slot] < g.next[slot] {
-				add(g.epoch, lane, g.first[slot], g.next[slot])
-			}
-		}
-	}
-	for _, lane := range telemetry.Lanes {
-		first := s.next[lane-1]
-		log, slot := place(lane)
-		for _, g := range s.segs {
-			if g.log == log && g.epoch == s.epoch && g.first[slot] < g.next[slot] {
-				first = g.first[slot]
-				break
-			}
-		}
-		add(s.epoch, lane, first, s.next[lane-1])
-	}
-	return out
-}
-
-// lane returns the state of a lane, made when it is new. mu is held.
-func (s *Spool) lane(k laneKey) *laneState {
-	st := s.lanes[k]
-	if st == nil {
-		st = &laneState{}
-		s.lanes[k] = st
-	}
-	return st
-}
-
-// Commit says that the cloud has committed ranges of a lane: what is in them need not be kept. Segments
-// of which nothing must be kept are unlinked by a later Step.
-func (s *Spool) Commit(epoch frame.Epoch, lane telemetry.Lane, rs []frame.Range) {
-	if lane < telemetry.Command || lane > telemetry.Track {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.knows(epoch) {
-		return
-	}
-	log, slot := place(lane)
-	var next uint64
-	for _, g := range s.segs {
-		if g.epoch == epoch && g.log == log {
-			next = max(next, g.next[slot])
-		}
-	}
-	st := s.lane(laneKey{epoch, lane})
-	for _, r := range rs {
-		if r.From == 0 {
-			r.From = 1
-		}
-		if r.To = min(r.To, next-1); next == 0 || r.From > r.To { // a seq not yet given can't be committed
-			continue
-		}
-		if len(st.gone.missing(r)) > 0 {
-			st.gone = st.gone.add(r)
-			s.dirty = true
-		}
-		st.acked = max(st.acked, r.To)
-	}
-}
-
-func (s *Spool) knows(epoch frame.Epoch) bool {
-	if epoch == s.epoch {
-		return true
-	}
-	for _, g := range s.segs {
-		if g.epoch == epoch {
-			return true
-		}
-	}
-	return false
 }

@@ -17,6 +17,9 @@ type walker struct {
 	buf  []byte
 	at   int64 // offset of buf[0] in the file
 	torn bool  // bytes before off, since the record returned before, were no record
+
+	twin   *twin                        // where a record is looked for that is bad here; nil: nowhere
+	mended func(off int64, rec *stored) // told of each that was found there; may be nil
 }
 
 const chunk = 64 << 10
@@ -42,6 +45,16 @@ func (w *walker) next() (r stored, off int64, ok bool) {
 			off = w.off
 			w.off += int64(r.size)
 			return r, off, true
+		}
+		if !w.torn { // here it should be
+			if r, ok := w.twin.record(w.seed, w.off); ok {
+				off = w.off
+				w.off += int64(r.size)
+				if w.mended != nil {
+					w.mended(off, &r)
+				}
+				return r, off, true
+			}
 		}
 		w.off++
 		w.torn = true
@@ -89,13 +102,13 @@ type tail struct {
 	lost [2][]frame.Range
 }
 
-// scan walks a segment that was never sealed, from its header to size, and finds where the records
+// scan walks a segment that was never sealed, from its header on, and finds where the records
 // end. Bytes that are no record are damage when a later record was written after they were
 // synced; else they begin the torn tail, and nothing behind them counts.
-func scan(f io.ReaderAt, h *header, size int64) tail {
+func scan(w *walker, h *header) tail {
+	size := w.end
 	sure := tail{next: h.first, end: headerSize}
 	now, open := sure, int64(-1) // open: offset of bytes not yet known to be damage
-	w := newWalker(f, h.seed(), headerSize, size)
 	for {
 		before := w.off
 		r, off, ok := w.next()

@@ -25,7 +25,7 @@ var errLie = errors.New("says it is done")
 
 // Op is a call that changes the disk.
 type Op struct {
-	Kind string // create, write, truncate, sync, rename, remove, syncdir
+	Kind string // create, write, truncate, allocate, sync, rename, remove, syncdir
 	Name string
 	Len  int // bytes of a write
 }
@@ -408,6 +408,23 @@ func (f *file) Truncate(size int64) error {
 	defer f.fs.mu.Unlock()
 	if _, err := f.fs.op("truncate", f.name, 0); err != nil {
 		return err
+	}
+	f.change(change{off: size, truncate: true})
+	return nil
+}
+
+func (f *file) Allocate(size int64) error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if _, err := f.fs.op("allocate", f.name, 0); err != nil {
+		return err
+	}
+	more := size - int64(len(f.node.cache))
+	if more <= 0 {
+		return nil
+	}
+	if f.fs.limit > 0 && f.fs.used()+more > f.fs.limit {
+		return unix.ENOSPC
 	}
 	f.change(change{off: size, truncate: true})
 	return nil
