@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD   := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 DIST    := cloud/internal/web/dist
 
-.PHONY: help run build test arm size lint fuzz e2e ui bench bench-ingest mutate deps clean
+.PHONY: help run build test arm size lint fuzz e2e ui bench bench-ingest bench-gateway mutate deps clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ bench-ingest: deps ## readings a second from MQTT to committed in Postgres, besi
 
 mutate: deps ui ## breaks each mechanism of the promises and tells which test notices
 	go run ./firmware-sim/mutate
+
+bench-gateway: ## what a gateway costs: acknowledgements beside bare mochi, CPU, memory and bytes a reading
+	@mkdir -p bin
+	$(BUILD) -o bin/ ./gateway
+	go build -trimpath -o bin/bench-gateway ./gateway/bench-gateway
+	bin/bench-gateway
 
 deps: ## what the tests need, installed where it is missing
 	@.ci/deps

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	runmetrics "runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -181,7 +182,18 @@ func WriteMetrics(to io.Writer, r Report) error {
 	for _, k := range slices.Sorted(maps.Keys(r.Gauges)) {
 		w.value("yizhan_process", r.Gauges[k], "name", k)
 	}
+	w.goRuntime()
 	return w.Flush()
+}
+
+// goRuntime writes what the collector has had to do.
+func (w *metrics) goRuntime() {
+	s := []runmetrics.Sample{{Name: "/gc/heap/allocs:objects"}, {Name: "/gc/cycles/total:gc-cycles"}}
+	runmetrics.Read(s)
+	w.family("yizhan_go_allocs_total", "counter", "Objects that the program allocated.")
+	w.value("yizhan_go_allocs_total", float64(s[0].Value.Uint64()))
+	w.family("yizhan_go_gc_total", "counter", "Runs of the collector.")
+	w.value("yizhan_go_gc_total", float64(s[1].Value.Uint64()))
 }
 
 type metrics struct{ *bufio.Writer }

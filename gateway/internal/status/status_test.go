@@ -1,6 +1,7 @@
 package status_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -91,4 +92,11 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	require.Contains(t, string(b), "yizhan_up 1")
 	cancel()
 	require.NoError(t, <-ended)
+}
+
+func TestMetricsTellOfTheCollector(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, status.WriteMetrics(&b, status.Report{}))
+	require.Regexp(t, `(?m)^yizhan_go_allocs_total [1-9]`, b.String())
+	require.Regexp(t, `(?m)^yizhan_go_gc_total \d`, b.String())
 }
