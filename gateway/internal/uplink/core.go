@@ -33,8 +33,11 @@ const (
 
 // Source is the spool.
 type Source interface {
-	// Lanes lists every (epoch, lane) that still has records, and the four lanes of the live epoch; oldest epoch first.
+	// Lanes lists every (epoch, lane) of which something waits, the newest epoch of which nothing does, and the four lanes of the
+	// live epoch; oldest epoch first.
 	Lanes() []frame.LaneState
+	// Kept lists the others: committed, and on the card in case the cloud comes back older than it was.
+	Kept() []frame.LaneState
 	// Read returns consecutive durable records of (epoch, lane) from seq on, at most limit and about maxBytes of payload, and the
 	// hash of the record before the first. None there yet: none, and no error. After a gap it starts at the next that exists.
 	Read(epoch frame.Epoch, lane telemetry.Lane, from uint64, limit, maxBytes int) (recs []frame.Record, prev [32]byte, err error)
@@ -56,6 +59,7 @@ type CoreConfig struct {
 	Encode  func(newest int, f *frame.Frame) ([]byte, error) // in a version that a reader of versions up to newest knows
 	Mono    func() (frame.Boot, int64)
 	Log     *slog.Logger
+	Behind  bool // the cloud lacked what it once had, and doesn't have all of it yet: of the connection before
 }
 
 // Core decides what is sent. It is not safe for concurrent use.
@@ -70,6 +74,7 @@ type Core struct {
 	helloAt    time.Time
 	helloEvery time.Duration
 	ackAt      time.Time // of the last ack since the connect
+	behind     bool      // the cloud lacks what it once had: the kept tail is offered until it has all of it
 	version    int       // of frames, the newest that the cloud said it reads since the connect
 
 	credit   int
@@ -90,7 +95,7 @@ type Core struct {
 
 // Counts is what Core has counted.
 type Counts struct {
-	Frames, Records, Bytes, Backlog, Resent, Acks, BadAcks, Hellos, Unsendable, ReadErrors uint64
+	Frames, Records, Bytes, Backlog, Resent, Acks, BadAcks, Hellos, Behind, Unsendable, ReadErrors uint64
 }
 
 type laneKey struct {
@@ -121,7 +126,7 @@ type chunk struct {
 
 // NewCore returns a Core that is offline.
 func NewCore(cfg CoreConfig) *Core {
-	return &Core{cfg: cfg, lanes: map[laneKey]*lane{}, window: 4 * minWindow}
+	return &Core{cfg: cfg, behind: cfg.Behind, lanes: map[laneKey]*lane{}, window: 4 * minWindow}
 }
 
 // Connected begins a connection; Next says hello first.
@@ -152,9 +157,17 @@ func (c *Core) Hello() { c.wantHello = c.online }
 // Counts returns what was counted so far.
 func (c *Core) Counts() Counts { return c.count }
 
+// held lists what is offered to the cloud, the live epoch last.
+func (c *Core) held() []frame.LaneState {
+	if c.behind {
+		return append(c.cfg.Source.Kept(), c.cfg.Source.Lanes()...)
+	}
+	return c.cfg.Source.Lanes()
+}
+
 // refresh takes over what the spool holds.
 func (c *Core) refresh() {
-	states := c.cfg.Source.Lanes()
+	states := c.held()
 	var newest frame.Epoch
 	if n := len(states); n > 0 {
 		newest = states[n-1].Epoch
@@ -231,9 +244,22 @@ func (c *Core) Ack(now time.Time, payload []byte) {
 		c.acked += ch.bytes
 		return true
 	})
+	if l.told && l.lacks() && !c.behind {
+		c.behind, c.wantHello = true, true
+		c.count.Behind++
+		c.cfg.Log.Warn("cloud came back older, the kept tail is offered", "epoch", l.epoch, "lane", l.lane)
+	} else if c.behind && !c.holding() {
+		c.behind = false
+	}
 	if len(l.committed) > 0 {
 		c.cfg.Source.Commit(l.epoch, l.lane, slices.Clone(l.committed))
 	}
+}
+
+// lacks reports whether the cloud has less of a lane than it once said it had.
+func (l *lane) lacks() bool {
+	n := len(l.committed)
+	return l.state.Acked > 0 && (n == 0 || l.committed[n-1].To < l.state.Acked)
 }
 
 // Next returns the next message to publish; ok is false when there is nothing to send now.
@@ -277,10 +303,10 @@ func (c *Core) Idle(now time.Time) time.Duration {
 	return 10 * time.Second
 }
 
-// holding reports whether a record is on the card that the cloud has not acknowledged.
+// holding reports whether a record is on the card that the cloud has not said it has.
 func (c *Core) holding() bool {
 	for _, l := range c.order {
-		if len(l.chunks) > 0 {
+		if len(l.chunks) > 0 || !l.told && l.state.First < l.state.Next {
 			return true
 		}
 		if _, ok := l.hole(l.state.Next); ok {
@@ -293,7 +319,7 @@ func (c *Core) holding() bool {
 func (c *Core) hello() Message {
 	c.count.Hellos++
 	boot, mono := c.cfg.Mono()
-	h := frame.Hello{Conn: c.conn, Boot: boot, MonoNS: mono, Version: c.cfg.Version, Lanes: c.cfg.Source.Lanes()}
+	h := frame.Hello{Conn: c.conn, Boot: boot, MonoNS: mono, Version: c.cfg.Version, Lanes: c.held()}
 	b, err := json.Marshal(&h)
 	if err != nil {
 		panic("BUG: hello: " + err.Error())

@@ -25,6 +25,7 @@ type card struct {
 	rng   *rand.Rand
 	lanes []*cardLane // oldest epoch first
 	fail  bool        // reads fail
+	tail  []frame.LaneState
 }
 
 type cardLane struct {
@@ -68,6 +69,8 @@ func (c *card) Lanes() []frame.LaneState {
 	}
 	return out
 }
+
+func (c *card) Kept() []frame.LaneState { return c.tail }
 
 func (c *card) Read(epoch frame.Epoch, ln telemetry.Lane, from uint64, limit, maxBytes int) (recs []frame.Record, prev [32]byte, err error) {
 	if c.fail {
@@ -529,6 +532,110 @@ func TestRanges(t *testing.T) {
 		}
 		for i := 1; i < len(r); i++ {
 			require.Greater(t, r[i].From, r[i-1].To+1)
+		}
+	}
+}
+
+// tape is a card whose records are all committed and kept: epochs 1 to 3 are past, 4 is live.
+type tape struct{ card }
+
+func (c *tape) Lanes() (out []frame.LaneState) {
+	for _, l := range c.card.Lanes() {
+		if l.Epoch >= 3 {
+			l.Acked = l.Next - 1
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func (c *tape) Commit(frame.Epoch, telemetry.Lane, []frame.Range) {}
+
+// A cloud that was put back to a backup is found out by the first lanes that it tells of, is then offered the whole kept tail,
+// and has all of it in the end, across a lost connection; a cloud that has everything is offered nothing.
+func TestACloudThatCameBackOlderIsRefilledFromTheKeptTail(t *testing.T) {
+	cl := newCloud(t)
+	src := &tape{card{t: t, cloud: cl, rng: rand.New(rand.NewPCG(1, 1))}}
+	for epoch := range frame.Epoch(4) {
+		src.open(epoch + 1)
+		for _, l := range telemetry.Lanes {
+			src.append(l, 700)
+		}
+	}
+	for _, l := range src.lanes {
+		if l.epoch < 3 {
+			src.tail = append(src.tail, frame.LaneState{Epoch: l.epoch, Lane: l.lane, First: 1, Next: l.next, Acked: l.next - 1})
+		}
+		have := cl.have[l.laneKey]
+		have.add(1, l.next-1)
+		cl.have[l.laneKey] = have
+	}
+	now := time.Unix(1_800_000_000, 0)
+	c := testCore(t, src)
+	lanes := 0
+	exchange := func(rounds int) (frames int) {
+		for range rounds {
+			for _, m := range drain(c, now) {
+				if m.What == topic.Hello {
+					var h frame.Hello
+					require.NoError(t, json.Unmarshal(m.Payload, &h))
+					lanes = len(h.Lanes)
+				} else {
+					frames++
+				}
+				for _, a := range cl.take(m) {
+					c.Ack(now, a)
+				}
+			}
+			now = now.Add(time.Second)
+		}
+		return frames
+	}
+	c.Connected(now, 1)
+	require.Zero(t, exchange(5), "a cloud that has everything")
+	require.Equal(t, 8, lanes, "what may be news, and no more")
+
+	c.Disconnected()
+	for k := range cl.have { // the backup knows epoch 1 and half of 2
+		switch {
+		case k.epoch == 2:
+			cl.have[k] = ranges{{From: 1, To: 300}}
+		case k.epoch > 2:
+			delete(cl.have, k)
+		}
+	}
+	cl.credit = 500
+	c = testCore(t, src)
+	c.Connected(now, 2)
+	require.NotZero(t, exchange(2))
+	require.Equal(t, 16, lanes, "the whole tail is offered")
+	require.EqualValues(t, 1, c.Counts().Behind)
+	c.Disconnected()
+	c.Connected(now, 3)
+	exchange(60)
+	for _, l := range src.lanes {
+		require.Equal(t, ranges{{From: 1, To: l.next - 1}}, cl.have[l.laneKey], "%v", l.laneKey)
+	}
+	require.False(t, c.behind)
+	require.Zero(t, exchange(3))
+}
+
+// What was acknowledged once isn't sent again while the cloud is silent about its lane.
+func TestTheKeptTailWaitsForTheCloudsWord(t *testing.T) {
+	cl := newCloud(t)
+	src := &tape{card{t: t, cloud: cl, rng: rand.New(rand.NewPCG(1, 1))}}
+	src.open(3)
+	src.open(4)
+	now := time.Unix(1_800_000_000, 0)
+	c := testCore(t, src)
+	c.Connected(now, 1)
+	drain(c, now)
+	c.Ack(now, cl.ack(laneKey{4, telemetry.Track}))
+	for range 20 {
+		now = now.Add(time.Second)
+		for _, m := range drain(c, now) {
+			f, err := cl.dec.Decode(m.Payload)
+			require.True(t, m.What == topic.Hello || err == nil && f.Epoch == 4 && f.Lane == telemetry.Track, "%s", m.What)
 		}
 	}
 }

@@ -26,7 +26,9 @@
 //   - What is sent and not acknowledged within 30 s counts as a hole again; so does everything under way when the
 //     connection is lost. Acks may be lost, doubled, late and out of order.
 //   - What the cloud says it has is forgotten at each connect: a cloud that came back older is sent again what
-//     the card still holds.
+//     the card still holds. Hello lists what waits and the newest epoch of the kept tail; when the cloud's word
+//     ends below what it once acknowledged, hello is said again with all of the tail, until the cloud has it.
+//   - What the cloud once acknowledged is sent again only after its word on that lane.
 //   - While something is held and no ack came for 30 s, hello is said again, at most every 5 min.
 //   - Pauses between connections are random, up to a bound that doubles from RetryMin to RetryMax; the first after a good
 //     5 minutes is at most a second.
@@ -40,6 +42,7 @@
 //	resent_frames                   frames whose ack did not come in time
 //	acks, acks_bad                  acks heard, acks that were no JSON or of no lane here
 //	hellos                          hellos said
+//	cloud_behind                    times that the cloud was found to be older than it was
 //	unsendable                      records that fit no frame
 //	read_errors                     failed reads of the spool
 package uplink

@@ -8,9 +8,13 @@ import (
 	"yizhan/devices/telemetry"
 )
 
-// hole returns the first seqs below limit that are on the card, not committed and not under way.
+// hole returns the first seqs below limit that are on the card, not committed and not under way. What the cloud once had
+// counts only when it says that it lacks it.
 func (l *lane) hole(limit uint64) (frame.Range, bool) {
 	seq := max(l.state.First, 1)
+	if !l.told {
+		seq = max(seq, l.state.Acked+1)
+	}
 	for seq < limit {
 		if end, ok := l.covered(seq); ok {
 			seq = end + 1

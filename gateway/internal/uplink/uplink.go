@@ -80,6 +80,7 @@ type Uplink struct {
 
 	conn, reserved uint64
 	tooEarly       time.Time // a certificate that is valid later than the board's clock says
+	behind         bool      // the cloud that was connected last lacks what it once had
 }
 
 // The life of a connection.
@@ -210,7 +211,9 @@ func (u *Uplink) session(ctx context.Context) (began time.Time, connected bool, 
 	if u.conn++; u.conn >= u.reserved {
 		u.numbers()
 	}
-	core := NewCore(CoreConfig{Gateway: u.cfg.Gateway, Version: u.cfg.Version, Source: u.cfg.Source, Encode: enc.EncodeAs, Mono: u.cfg.Clock.Mono, Log: u.cfg.Log})
+	core := NewCore(CoreConfig{Gateway: u.cfg.Gateway, Version: u.cfg.Version, Source: u.cfg.Source, Encode: enc.EncodeAs, Mono: u.cfg.Clock.Mono, Log: u.cfg.Log,
+		Behind: u.behind})
+	defer func() { u.behind = core.behind }()
 	s := &session{u: u, core: core, base: u.Status().Core, acks: make(chan []byte, 64), lost: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -384,5 +387,5 @@ func (s *session) report() {
 
 func (a Counts) plus(b Counts) Counts {
 	return Counts{a.Frames + b.Frames, a.Records + b.Records, a.Bytes + b.Bytes, a.Backlog + b.Backlog, a.Resent + b.Resent,
-		a.Acks + b.Acks, a.BadAcks + b.BadAcks, a.Hellos + b.Hellos, a.Unsendable + b.Unsendable, a.ReadErrors + b.ReadErrors}
+		a.Acks + b.Acks, a.BadAcks + b.BadAcks, a.Hellos + b.Hellos, a.Behind + b.Behind, a.Unsendable + b.Unsendable, a.ReadErrors + b.ReadErrors}
 }
