@@ -123,9 +123,14 @@ func ValidDeposit(id string) bool {
 	return true
 }
 
-// Secret reports whether what a scanner read is a ticket or badge, genuine or not: it must not be recorded.
+// Secret reports whether what a scanner read is a ticket or badge, or may be what noise made of one: it must not be recorded.
 func Secret(text string) bool {
-	return strings.HasPrefix(text, TicketPrefix) || strings.HasPrefix(text, BadgePrefix)
+	up := strings.ToUpper(text)
+	if strings.Contains(up, TicketPrefix) || strings.Contains(up, BadgePrefix) {
+		return true
+	}
+	at := strings.LastIndexByte(text, ':')
+	return strings.Count(text, ":") >= 2 && len(text)-at > 20 && strings.Trim(up[at+1:], "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
 
 // BadgeHash is what lockers know of a courier's badge: SHA-256 as hex. A text that is no badge has none.

@@ -69,6 +69,8 @@ func TestTickets(t *testing.T) {
 	require.Equal(t, "d-1", d)
 	require.Equal(t, 2, n)
 	require.True(t, pickup.Secret(good))
+	require.True(t, pickup.Secret(good[2:]), "cut")
+	require.True(t, pickup.Secret("x"+strings.ToLower(good)))
 	for i := range good {
 		bad := []byte(good)
 		bad[i] ^= 1

@@ -15,6 +15,7 @@ import (
 	"yizhan/broker"
 	"yizhan/devices"
 	"yizhan/devices/telemetry"
+	"yizhan/gateway/internal/cabinet"
 	"yizhan/gateway/internal/command"
 	"yizhan/gateway/internal/config"
 	"yizhan/gateway/internal/record"
@@ -35,7 +36,8 @@ type Edge struct {
 	keep    *supervise.Supervisor
 	uplink  *uplink.Uplink
 	command *command.Commands
-	page    net.Listener // nil: no status page
+	cabinet *cabinet.Cabinet // nil: this gateway keeps no locker
+	page    net.Listener     // nil: no status page
 	drivers []driver
 	taps    *record.Taps
 
@@ -83,7 +85,7 @@ func (e *Edge) open() (err error) {
 		Gateway: e.cfg.Gateway, Version: e.env.Version, URL: e.cfg.Uplink.URL, Files: files(&e.cfg),
 		RetryMin: e.cfg.Uplink.RetryMin, RetryMax: e.cfg.Uplink.RetryMax, Dial: e.env.Dial, Jitter: e.env.Jitter,
 		Source: e.spool, Wake: e.spool, Clock: e.env.Clock, Numbers: file{e.env.FS, filepath.Join(e.cfg.Data, "connection")},
-		Command: func(p []byte) { e.command.Handle(p) }, Log: e.log,
+		Command: func(p []byte) { e.command.Handle(p) }, Expect: e.expect(), Log: e.log,
 	})
 	if err != nil {
 		return err
@@ -92,6 +94,7 @@ func (e *Edge) open() (err error) {
 		Disk: file{e.env.FS, filepath.Join(e.cfg.Data, "commands")}, Clock: e.env.Clock, Accept: e.broker.Accept,
 		Device: e.commander, Restart: e.keep.Restart, Ping: e.uplink.Hello, Log: e.log,
 	})
+	e.openCabinet()
 	if e.cfg.Status.Listen != "" {
 		if e.page, err = e.env.Listen("tcp", e.cfg.Status.Listen); err != nil {
 			return fmt.Errorf("status: %w", err)
@@ -105,7 +108,7 @@ func (e *Edge) openBroker() (err error) {
 	for _, d := range e.drivers {
 		if l, ok := d.Driver.(devices.Lodger); ok {
 			at := l.Lodging()
-			c.Dialects[at.User] = broker.Dialect{Publish: at.Publish, Subscribe: at.Subscribe, Translate: l.Translate, Present: l.Present}
+			c.Dialects[at.User] = broker.Dialect{Publish: at.Publish, Subscribe: at.Subscribe, Translate: e.translator(l), Present: l.Present}
 		}
 	}
 	for _, u := range e.cfg.Broker.Users {
@@ -189,6 +192,9 @@ func (e *Edge) Run(ctx context.Context) error {
 	run("broker", e.broker.Run)
 	run("uplink", e.uplink.Run)
 	run("command", e.command.Run)
+	if e.cabinet != nil {
+		run("cabinet", e.cabinet.Run)
+	}
 	run("health", e.report)
 	if e.page != nil {
 		run("status", func(ctx context.Context) error { return status.Serve(ctx, e.page, e.log, e.Report) })
@@ -238,7 +244,18 @@ func (e *Edge) emitter(id string) devices.Emit {
 				e.env.Clock.Observe(r)
 			}
 		}
+		if rs = e.observe(rs); len(rs) == 0 {
+			return nil
+		}
 		return e.broker.Accept(ctx, rs...)
+	}
+}
+
+// translator is what a device that logs in to the broker says, as readings.
+func (e *Edge) translator(l devices.Lodger) func(string, []byte) ([]telemetry.Reading, []telemetry.Rejected) {
+	return func(topic string, payload []byte) ([]telemetry.Reading, []telemetry.Rejected) {
+		good, bad := l.Translate(topic, payload)
+		return e.observe(good), bad
 	}
 }
 

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"log/slog"
 	"net"
@@ -75,6 +76,14 @@ func (e *Env) defaults(cfg *Config) error {
 		e.Logger = slog.New(slog.DiscardHandler)
 	}
 	return nil
+}
+
+// random is what ids are drawn from.
+func (e *Env) random() io.Reader {
+	if e.Rand == nil {
+		return rand.Reader
+	}
+	return e.Rand
 }
 
 // Load reads and checks a configuration file.

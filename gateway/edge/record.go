@@ -69,7 +69,7 @@ func (e *Edge) allowRecording(q record.Request) ([]string, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("the gateway that runs has no device %q", q.Device)
 	}
-	if err := personal(e.drivers[i].Driver, q.Private); err != nil {
+	if err := mayRecord(&e.cfg, q.Device, e.drivers[i].Driver, q.Private); err != nil {
 		return nil, err
 	}
 	var notes []string
@@ -81,9 +81,9 @@ func (e *Edge) allowRecording(q record.Request) ([]string, error) {
 	return notes, nil
 }
 
-// personal refuses, unless it was asked for by name, what passes at devices whose commands carry what is a person's.
-func personal(d devices.Driver, asked bool) error {
-	if _, ok := d.(devices.Private); ok && !asked {
+// mayRecord refuses, unless it was asked for by name, what passes at devices where it may be a person's.
+func mayRecord(cfg *Config, id string, d devices.Driver, asked bool) error {
+	if personal(cfg, id, d) && !asked {
 		return errors.New("what passes there is a person's, such as numbers and texts: -private records it all the same")
 	}
 	return nil
@@ -135,7 +135,7 @@ func recordAlone(ctx context.Context, cfg *Config, env Env, d *config.Device, q 
 	if err != nil {
 		return fmt.Errorf("device %s: %w", d.ID, err)
 	}
-	if err := personal(made, q.Private); err != nil {
+	if err := mayRecord(cfg, d.ID, made, q.Private); err != nil {
 		return err
 	}
 	say("no gateway runs: the driver runs here, and what it reads is not kept")

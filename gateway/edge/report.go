@@ -70,6 +70,12 @@ func (e *Edge) Report() status.Report {
 	e.reportUplink(&r)
 	e.reportSpool(&r)
 	r.Counters = append(r.Counters, status.Counters{Room: "broker", Values: e.broker.Counters()}, status.Counters{Room: "command", Values: e.command.Counters()})
+	if e.cabinet != nil {
+		r.Counters = append(r.Counters, status.Counters{Room: "cabinet", Values: e.cabinet.Counters()})
+		if why := e.cabinet.Trouble(); why != "" {
+			r.Degraded = append(r.Degraded, why)
+		}
+	}
 	e.gauges(&r)
 	return r
 }
@@ -78,7 +84,7 @@ func (e *Edge) reportDevices(r *status.Report) {
 	counters := map[string]map[string]uint64{}
 	bad := map[string][]devices.BadFrame{}
 	for _, d := range e.drivers {
-		if c, ok := d.Driver.(devices.Suspecting); ok && !private(d.Driver) {
+		if c, ok := d.Driver.(devices.Suspecting); ok && !personal(&e.cfg, d.id, d.Driver) {
 			bad[d.id] = c.LastBad()
 		}
 		if c, ok := d.Driver.(devices.Counting); ok {
@@ -94,12 +100,6 @@ func (e *Edge) reportDevices(r *status.Report) {
 			r.Degraded = append(r.Degraded, "device "+s.Name+" "+string(s.Status))
 		}
 	}
-}
-
-// private reports whether what passes between a driver and its device may be a person's: the page doesn't show it.
-func private(d devices.Driver) bool {
-	_, ok := d.(devices.Private)
-	return ok
 }
 
 func (e *Edge) reportUplink(r *status.Report) {

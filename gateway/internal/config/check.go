@@ -42,7 +42,7 @@ func (c *Config) Validate() error {
 	if !slices.Contains([]string{"auto", "trust", "ignore"}, c.Clock.RTC) {
 		bad("clock.rtc", "%.40q is none of auto, trust, ignore", c.Clock.RTC)
 	}
-	errs = append(errs, c.Uplink.validate(), c.Broker.validate(), c.Spool.validate())
+	errs = append(errs, c.Uplink.validate(), c.Broker.validate(), c.Spool.validate(), c.Locker.validate())
 	if c.Status.Listen != "" {
 		if err := checkAddress(c.Status.Listen); err != nil {
 			bad("status.listen", "%v", err)
@@ -177,6 +177,8 @@ func (d *Device) read(kinds []devices.Factory) error {
 	if l, ok := driver.(devices.Lodger); ok && err == nil {
 		d.user = l.Lodging().User
 	}
+	_, d.typed = driver.(devices.Keypad)
+	_, d.opens = driver.(devices.Commander)
 	return errors.Join(append(errs, d.node.Locate(err))...)
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"yizhan/broker/pickup"
 	"yizhan/configs/strict"
 	"yizhan/devices"
 )
@@ -23,6 +24,16 @@ type Config struct {
 	Spool   Spool    `yaml:"spool"`
 	Clock   Clock    `yaml:"clock"`
 	Devices []Device `yaml:"devices"`
+	Locker  Locker   `yaml:"locker"`
+}
+
+// Locker is the locker that this gateway keeps: what lies in its cells, and who may open them.
+type Locker struct {
+	Device  string        `yaml:"device"`   // of the lock boards; empty: this gateway keeps no locker
+	Scanner string        `yaml:"scanner"`  // device: parcels, badges and tickets are scanned there
+	Keypad  string        `yaml:"keypad"`   // device: cells and codes are typed there
+	KeyFile string        `yaml:"key_file"` // made by cloud ca locker, mode 0600
+	Cells   []pickup.Size `yaml:"cells"`    // s, m, l or xl, cell 1 first
 }
 
 // Uplink is the connection to the cloud.
@@ -121,6 +132,8 @@ type Device struct {
 	Kind string
 	node strict.Node
 	user string // of the broker, as which the device logs in; empty: none
+
+	opens, typed bool // it takes commands; it is a keypad
 }
 
 // UnmarshalYAML keeps the driver's keys for later.
@@ -160,7 +173,7 @@ func Parse(file string, src []byte, kinds []devices.Factory) (Config, error) {
 	}
 	errs = append(errs, c.sameIDs(), c.lodgings())
 	c.resolve(filepath.Dir(file))
-	errs = append(errs, c.hashes(file, src))
+	errs = append(errs, c.hashes(file, src), c.standing(file, src))
 	if err := strict.Join(errs...); err != nil {
 		return Config{}, err
 	}
@@ -169,7 +182,7 @@ func Parse(file string, src []byte, kinds []devices.Factory) (Config, error) {
 
 // resolve makes the paths in c those seen from dir.
 func (c *Config) resolve(dir string) {
-	paths := []*string{&c.Data, &c.Uplink.CA, &c.Uplink.Cert, &c.Uplink.Key}
+	paths := []*string{&c.Data, &c.Uplink.CA, &c.Uplink.Cert, &c.Uplink.Key, &c.Locker.KeyFile}
 	for i := range c.Broker.Users {
 		paths = append(paths, &c.Broker.Users[i].PasswordHashFile)
 	}

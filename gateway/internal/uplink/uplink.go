@@ -51,6 +51,7 @@ type Config struct {
 	Clock    Clock
 	Numbers  Numbers
 	Command  func(payload []byte) // takes a command message without waiting
+	Expect   func(payload []byte) // takes a list of what may be put into the locker; nil: there is none
 	Jitter   func() float64       // 0 to 1; nil takes math/rand
 	Log      *slog.Logger
 }
@@ -257,7 +258,11 @@ func (s *session) connect(ctx context.Context, id *Identity) error {
 		s.client.Disconnect(0)
 		return errors.Join(dialErr, err)
 	}
-	for what, take := range map[string]mqtt.MessageHandler{topic.Ack: s.onAck, topic.Command: s.onCommand, topic.Config: s.onConfig} {
+	takes := map[string]mqtt.MessageHandler{topic.Ack: s.onAck, topic.Command: s.onCommand, topic.Config: s.onConfig}
+	if s.u.cfg.Expect != nil {
+		takes[topic.Expect] = s.onExpect
+	}
+	for what, take := range takes {
 		t := s.client.Subscribe(topic.Down(gw, what), 1, take)
 		err := wait(ctx, t, connectWait)
 		if sub, ok := t.(*mqtt.SubscribeToken); err == nil && ok && sub.Result()[topic.Down(gw, what)] > 2 {
@@ -309,6 +314,8 @@ func (s *session) onCommand(_ mqtt.Client, m mqtt.Message) {
 	}
 	s.u.cfg.Command(m.Payload())
 }
+
+func (s *session) onExpect(_ mqtt.Client, m mqtt.Message) { s.u.cfg.Expect(m.Payload()) }
 
 func (s *session) onConfig(mqtt.Client, mqtt.Message) {
 	s.u.cfg.Log.Warn("config message refused", "err", "configuration is read from the file only")
@@ -381,7 +388,7 @@ func (s *session) report() {
 	n, core := s.core.Counts(), s.core
 	s.u.set(func(st *Status) {
 		st.Core = s.base.plus(n)
-		st.LastAck, st.Unacked, st.Window = core.ackAt, core.underway, core.window
+		st.LastAck, st.Unacked, st.Window = core.ackAt, core.pace.underway(), core.pace.window
 	})
 }
 
