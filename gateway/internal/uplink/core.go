@@ -22,10 +22,9 @@ const (
 	creditLife    = 60 * time.Second
 	tellWait      = 2 * time.Second // for the ack of a lane, after which nothing of it counts as committed
 	helloMax      = 5 * time.Minute
-	minWindow     = 16 << 10
-	maxWindow     = 1 << 20
 	gather        = 200 * time.Millisecond // between live frames of a lane, command aside: a packed frame of many costs a tenth
 	gatherRecords = 250                    // that don't wait
+	gatherSaving  = time.Minute            // between them while data are saved
 	maxLag        = 8192                   // live records
 	keepLive      = 1024
 	readPause     = 5 * time.Second // after a failed read
@@ -84,11 +83,8 @@ type Core struct {
 
 	liveDue time.Time // when live records have gathered for long enough; zero when none wait
 
-	underway  int // packed bytes unacknowledged
-	window    int
-	limited   bool // the window held something back since measuredAt
-	acked     int  // packed bytes acknowledged since measuredAt
-	measureAt time.Time
+	pace   pace
+	saving bool
 
 	count Counts
 }
@@ -119,14 +115,15 @@ type lane struct {
 // chunk is a frame under way.
 type chunk struct {
 	frame.Range
-	bytes int
-	sent  time.Time
-	live  bool
+	bytes  int
+	sent   time.Time
+	live   bool
+	before int // bytes that had been acknowledged when it was sent
 }
 
 // NewCore returns a Core that is offline.
 func NewCore(cfg CoreConfig) *Core {
-	return &Core{cfg: cfg, behind: cfg.Behind, lanes: map[laneKey]*lane{}, window: 4 * minWindow}
+	return &Core{cfg: cfg, behind: cfg.Behind, lanes: map[laneKey]*lane{}, pace: newPace(time.Time{})}
 }
 
 // Connected begins a connection; Next says hello first.
@@ -138,14 +135,21 @@ func (c *Core) Connected(now time.Time, conn uint64) {
 	for _, l := range c.order {
 		l.liveNext = l.state.Next
 	}
-	c.measureAt, c.filledAt = now, now
+	c.pace, c.filledAt = newPace(now), now
 }
+
+// Save says whether data are to be saved: then the lanes that may be thinned gather for a minute, and their backlog
+// waits.
+func (c *Core) Save(on bool) { c.saving = on }
+
+// saves reports whether data are saved in a lane.
+func (c *Core) saves(l *lane) bool { return c.saving && !l.lane.MustKeep() }
 
 // Disconnected ends a connection: all that was under way is a hole again, and what the cloud said is forgotten.
 func (c *Core) Disconnected() {
 	c.online = false
 	c.lanes, c.order = map[laneKey]*lane{}, nil
-	c.underway, c.acked, c.limited = 0, 0, false
+	c.pace = newPace(time.Time{})
 	c.credit, c.tokens = 0, 0
 	c.liveDue = time.Time{}
 	c.helloAt, c.ackAt, c.creditAt = time.Time{}, time.Time{}, time.Time{}
@@ -187,8 +191,8 @@ func (c *Core) refresh() {
 	}
 	for k, l := range c.lanes {
 		if !seen[k] { // an old epoch of which everything is committed
-			for _, ch := range l.chunks {
-				c.underway -= ch.bytes
+			for i := range l.chunks {
+				c.pace.gone(&l.chunks[i])
 			}
 			delete(c.lanes, k)
 			changed = true
@@ -235,15 +239,7 @@ func (c *Core) Ack(now time.Time, payload []byte) {
 		// A range beyond what was made here is a twin's, or nonsense: it must not give up a record that comes.
 		l.committed.add(r.From, min(r.To, max(l.state.Next, 1)-1))
 	}
-	l.chunks = slices.DeleteFunc(l.chunks, func(ch chunk) bool {
-		end, ok := l.committed.end(ch.From)
-		if !ok || end < ch.To {
-			return false
-		}
-		c.underway -= ch.bytes
-		c.acked += ch.bytes
-		return true
-	})
+	c.settle(now, l)
 	if l.told && l.lacks() && !c.behind {
 		c.behind, c.wantHello = true, true
 		c.count.Behind++
@@ -262,6 +258,23 @@ func (l *lane) lacks() bool {
 	return l.state.Acked > 0 && (n == 0 || l.committed[n-1].To < l.state.Acked)
 }
 
+// settle ends what of a lane is under way and now committed.
+func (c *Core) settle(now time.Time, l *lane) {
+	var done []chunk
+	l.chunks = slices.DeleteFunc(l.chunks, func(ch chunk) bool {
+		end, ok := l.committed.end(ch.From)
+		if ok = ok && end >= ch.To; ok {
+			c.pace.gone(&ch)
+			c.pace.delivered += ch.bytes
+			done = append(done, ch)
+		}
+		return ok
+	})
+	for i := range done {
+		c.pace.acked(now, &done[i])
+	}
+}
+
 // Next returns the next message to publish; ok is false when there is nothing to send now.
 func (c *Core) Next(now time.Time) (m Message, ok bool) {
 	if !c.online {
@@ -270,7 +283,7 @@ func (c *Core) Next(now time.Time) (m Message, ok bool) {
 	c.refresh()
 	c.refill(now)
 	c.expire(now)
-	c.measure(now)
+	c.pace.turn(now)
 	if !c.wantHello && c.holding() && now.Sub(c.helloAt) >= c.helloEvery && now.Sub(c.ackAt) >= c.helloEvery {
 		c.wantHello, c.helloEvery = true, min(2*c.helloEvery, helloMax)
 	}
@@ -296,7 +309,7 @@ func (c *Core) Next(now time.Time) (m Message, ok bool) {
 func (c *Core) Idle(now time.Time) time.Duration {
 	switch {
 	case !c.liveDue.IsZero():
-		return min(max(0, c.liveDue.Sub(now)), gather)
+		return min(max(0, c.liveDue.Sub(now)), 10*time.Second)
 	case c.online && (c.wantHello || c.holding()):
 		return 250 * time.Millisecond
 	}

@@ -327,7 +327,7 @@ func story(t *testing.T, rng *rand.Rand, steps int) {
 		}
 	}
 	require.False(t, core.holding())
-	require.Zero(t, core.underway)
+	require.Zero(t, core.pace.underway())
 }
 
 // drain publishes all that may be sent now.

@@ -55,10 +55,14 @@ func (c *Core) sendLive(now time.Time, l *lane) (Message, bool) {
 	if !l.live || l.liveNext >= l.state.Next || now.Before(l.retryAt) {
 		return Message{}, false
 	}
-	if l.lane != telemetry.Command && !c.room() {
+	if l.lane != telemetry.Command && !c.pace.roomLive(now) {
 		return Message{}, false
 	}
-	if due := l.liveAt.Add(gather); l.lane != telemetry.Command && l.state.Next-l.liveNext < gatherRecords && now.Before(due) {
+	wait, enough := gather, uint64(gatherRecords)
+	if c.saves(l) {
+		wait, enough = gatherSaving, MaxRecords
+	}
+	if due := l.liveAt.Add(wait); l.lane != telemetry.Command && l.state.Next-l.liveNext < enough && now.Before(due) {
 		if c.liveDue.IsZero() || due.Before(c.liveDue) {
 			c.liveDue = due
 		}
@@ -67,7 +71,7 @@ func (c *Core) sendLive(now time.Time, l *lane) (Message, bool) {
 	if l.state.Next-l.liveNext > maxLag {
 		l.liveNext = l.state.Next - keepLive
 	}
-	m, last, ok := c.cut(now, l, frame.Range{From: l.liveNext, To: l.state.Next - 1}, MaxRecords, true)
+	m, last, ok := c.cut(now, l, frame.Range{From: l.liveNext, To: l.state.Next - 1}, c.pace.records(), true)
 	if ok {
 		l.liveNext, l.liveAt = last+1, now
 	}
@@ -79,15 +83,16 @@ func (c *Core) sendBacklog(now time.Time, l *lane) (Message, bool) {
 	if l.live {
 		limit = l.liveNext
 	}
-	if now.Before(l.retryAt) || !l.told && (c.ackAt.IsZero() || now.Sub(c.helloAt) < tellWait) {
+	if c.saves(l) || now.Before(l.retryAt) || !l.told && (c.ackAt.IsZero() || now.Sub(c.helloAt) < tellWait) {
 		return Message{}, false
 	}
 	h, ok := l.hole(limit)
-	want := int(min(h.To-h.From+1, MaxRecords, uint64(max(1, c.credit/4)))) // no crumbs
-	if !ok || now.Sub(c.creditAt) >= creditLife || c.tokens < float64(want) || !c.room() {
+	most := c.pace.records()
+	want := int(min(h.To-h.From+1, uint64(most), uint64(max(1, c.credit/4)))) // no crumbs
+	if !ok || now.Sub(c.creditAt) >= creditLife || c.tokens < float64(want) || !c.pace.roomBacklog(now) {
 		return Message{}, false
 	}
-	m, last, ok := c.cut(now, l, h, min(MaxRecords, int(c.tokens)), false)
+	m, last, ok := c.cut(now, l, h, min(most, int(c.tokens)), false)
 	if ok {
 		c.tokens -= float64(last - l.chunks[len(l.chunks)-1].From + 1)
 		c.count.Backlog++
@@ -131,8 +136,9 @@ func (c *Core) cut(now time.Time, l *lane, r frame.Range, limit int, live bool) 
 		b, err := c.cfg.Encode(c.version, &f)
 		if err == nil {
 			last = f.Last()
-			l.chunks = append(l.chunks, chunk{Range: frame.Range{From: f.First(), To: last}, bytes: len(b), sent: now, live: live})
-			c.underway += len(b)
+			ch := chunk{Range: frame.Range{From: f.First(), To: last}, bytes: len(b), sent: now, live: live}
+			c.pace.sent(&ch)
+			l.chunks = append(l.chunks, ch)
 			c.count.Frames++
 			c.count.Records += uint64(len(recs))
 			c.count.Bytes += uint64(len(b))
@@ -151,15 +157,6 @@ func (c *Core) cut(now time.Time, l *lane, r frame.Range, limit int, live bool) 
 	return m, 0, false
 }
 
-// room reports whether another frame may be under way.
-func (c *Core) room() bool {
-	if c.underway >= c.window {
-		c.limited = true
-		return false
-	}
-	return true
-}
-
 // expire makes holes of what was not acknowledged in time.
 func (c *Core) expire(now time.Time) {
 	for _, l := range c.order {
@@ -167,7 +164,7 @@ func (c *Core) expire(now time.Time) {
 			if now.Sub(ch.sent) < ackWait {
 				return false
 			}
-			c.underway -= ch.bytes
+			c.pace.gone(&ch)
 			c.count.Resent++
 			return true
 		})
@@ -183,17 +180,4 @@ func (c *Core) refill(now time.Time) {
 		c.tokens = 0
 	}
 	c.filledAt = now
-}
-
-// measure sets the window to what was acknowledged in a second in which the window held something back.
-func (c *Core) measure(now time.Time) {
-	dt := now.Sub(c.measureAt)
-	if dt < time.Second {
-		return
-	}
-	if c.limited {
-		rate := int(float64(c.acked) / dt.Seconds())
-		c.window = max(minWindow, min((c.window+rate)/2, maxWindow), min(rate, maxWindow))
-	}
-	c.limited, c.acked, c.measureAt = false, 0, now
 }
