@@ -1,6 +1,10 @@
 package county
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+)
 
 // ExceptionClass is the nature of an exception: the five of the field and what contradicts itself.
 type ExceptionClass string
@@ -26,4 +30,14 @@ type Exception struct {
 	Discovered time.Time      `json:"discovered"`
 	Ended      *time.Time     `json:"ended,omitempty"` // when what it says stopped being so
 	Version    int64          `json:"version"`
+}
+
+// ExceptionID is the id of an exception of an object with the evidence of it: x- and 20 hex digits.
+func ExceptionID(class ExceptionClass, cause, object string, evidence ...string) string {
+	h := sha256.New()
+	for _, part := range append([]string{string(class), cause, object}, evidence...) {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	return "x-" + hex.EncodeToString(h.Sum(nil)[:10])
 }

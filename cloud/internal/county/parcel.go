@@ -67,7 +67,7 @@ type Parcel struct {
 	Cell     int       `json:"cell,omitempty"`     // in that locker
 	Inferred bool      `json:"inferred,omitempty"` // by its container, not seen itself
 	Views    Views     `json:"views"`
-	Wrong    int       `json:"exceptions,omitempty"` // open ones
+	Wrong    int       `json:"open_exceptions,omitempty"` // how many
 	Version  int64     `json:"version"`
 }
 
@@ -120,7 +120,8 @@ type Witness struct {
 // Timeline is a parcel with its evidence in the total order.
 type Timeline struct {
 	Parcel
-	Evidence []Evidence `json:"evidence"`
+	Evidence   []Evidence  `json:"evidence"`
+	Exceptions []Exception `json:"exceptions,omitempty"` // of it, open and ended
 }
 
 // RawJSON is a JSON value kept as it came.

@@ -47,13 +47,14 @@ const (
 type Boundary struct {
 	ID   string `json:"id" yaml:"id"`
 	Site string `json:"site" yaml:"site"`
-	Kind string `json:"kind" yaml:"kind"` // inbound, outbound
+	Kind string `json:"kind" yaml:"kind"` // inbound, outbound, sorting
 }
 
 // The kinds of boundaries.
 const (
 	Inbound  = "inbound"
 	Outbound = "outbound"
+	Sorting  = "sorting"
 )
 
 // Stay is a stretch of time in which every fix of a vehicle was inside the fence of Site, or

@@ -1,88 +1,98 @@
 package parcel
 
 import (
-	"slices"
-	"time"
-
 	"yizhan/cloud/internal/county"
 )
 
-// The steps of evidence.
-const (
-	Created     = "created"
-	Arrived     = "arrived"      // its tag came into the field of a site's or a door's reader
-	Departed    = "departed"     // its tag left that field
-	PassedIn    = "passed_in"    // it went inwards through a door
-	PassedOut   = "passed_out"   // it went outwards through a door
-	Aboard      = "aboard"       // its tag came into the field of a vehicle's reader
-	Off         = "off"          // its tag left that field
-	LeftSite    = "left_site"    // the vehicle that it is aboard of left a fence (no Site: is outside of all fences from now on)
-	ReachedSite = "reached_site" // the vehicle that it is aboard of came into a fence
-	Scanned     = "scanned"
-	Deposited   = "deposited"
-	Collected   = "collected"
-	Cancelled   = "cancelled" // the sender took it back
-)
-
-// Event is one thing that may concern a parcel. Fence events of a vehicle are given whether the
-// parcel is aboard then or not; the fold takes those that concern it.
-type Event struct {
-	county.Sighting
-	Step    string
-	Vehicle string // of aboard, off and fence events
-	Site    string // where: the site of the door, fence or scan
-	Door    string // inbound or outbound, of a dock door
-	Locker  string
-	Cell    int
-	Antenna int
-	Reads   int
-	RSSIDBm *float64
-	Via     string // the container whose tag was seen
-}
-
-// Facts are what the fold has to know of the county.
-type Facts struct {
-	Waybill county.Waybill
-	Created time.Time
-	Kind    func(site string) string // warehouse, outlet, or empty
-}
-
-// Fold tells what the events make of a parcel, and its timeline. Order and repetition of the
+// Fold tells what the events make of a parcel, and its timeline with what is wrong. Order and repetition of the
 // events make no difference.
 func Fold(facts Facts, events []Event) county.Timeline {
-	events = slices.Clone(events)
-	slices.SortFunc(events, func(a, b Event) int { return a.Compare(b.Sighting) })
-	events = slices.CompactFunc(events, func(a, b Event) bool { return a.ID == b.ID && a.Step == b.Step && a.Via == b.Via })
-	f := fold{facts: facts, now: county.Parcel{Waybill: facts.Waybill, Stage: county.Created, Since: facts.Created}}
-	f.timeline = []county.Evidence{}
-	for i := range events {
-		f.step(&events[i])
+	f := fold{facts: facts, events: sorted(events), now: county.Parcel{Waybill: facts.Waybill.Canonical(), Stage: county.Created, Since: facts.Created}}
+	f.testify()
+	f.timeline = make([]county.Evidence, 0, len(f.events))
+	for i := range f.events {
+		f.step(i)
 	}
-	return county.Timeline{Parcel: f.now, Evidence: f.timeline}
+	f.judge()
+	t := county.Timeline{Parcel: f.now, Evidence: f.timeline, Exceptions: f.troubles()}
+	t.Wrong = len(t.Exceptions)
+	t.Views = county.ViewsOf(t.Stage, t.Direction, t.Wrong > 0)
+	return t
 }
 
 type fold struct {
 	facts    Facts
+	events   []Event
 	now      county.Parcel
 	timeline []county.Evidence
+	of       []int             // the event of each row
 	aboard   string            // the vehicle, while it is aboard of one
 	fences   map[string]string // vehicle -> the site in whose fence it is
+	taken    string            // the id of what told its pick-up
+
+	trails  map[string][]stop // of vehicles, for testimony
+	denied  [][]int           // by event: the events that say what can't be
+	wrong   []county.Exception
+	astray  *Event // what brought it to an outlet that isn't its own, while it is there
+	refused *Event
+	damaged *Event
+	lost    *Event
+	held    *Event // what took it away although it is held
 }
 
-func (f *fold) step(e *Event) {
-	before := f.now.Stage
+func (f *fold) out() bool { return f.now.Direction == county.FromVillage }
+
+func (f *fold) step(i int) {
+	e := &f.events[i]
+	before := f.now
+	if f.overruled(i) {
+		f.row(i)
+		return
+	}
 	if !f.apply(e) {
 		return
 	}
-	ev := county.Evidence{
-		ID: e.ID, At: e.At, TQ: e.TQ, Step: e.Step, Cell: e.Cell, Device: e.Device, Antenna: e.Antenna,
-		Reads: e.Reads, RSSIDBm: e.RSSIDBm, Via: e.Via, Place: place(e),
+	row := f.row(i)
+	if f.now.Stage == before.Stage && (e.Step != Created || f.now.Stage != county.Created) {
+		return
 	}
-	if f.now.Stage != before || e.Step == Created {
-		f.now.Since = e.At
-		ev.Stage = f.now.Stage
+	f.now.Since = e.At
+	row.Stage = f.now.Stage
+	if !f.expected(before.Stage, f.now.Stage) {
+		row.Flag = BadSequence
+		f.trouble(county.DataError, BadSequence, string(f.now.Stage)+" after "+string(before.Stage), e)
 	}
-	f.timeline = append(f.timeline, ev)
+	f.moved(e)
+}
+
+// moved notes what a new stage means for what is wrong.
+func (f *fold) moved(e *Event) {
+	switch f.now.Stage {
+	case county.Loaded, county.InTransit:
+		if f.facts.Waybill.Hold && f.held == nil {
+			f.held = e
+		}
+	case county.AtWarehouse:
+		f.held = nil
+	case county.PickedUp, county.SignedFor:
+		f.taken, f.refused = e.ID, nil
+	case county.Returned, county.Completed:
+		f.refused, f.damaged = nil, nil
+	}
+	f.lost = nil
+	if f.now.Stage == county.LostClosed {
+		f.lost = e
+	}
+}
+
+func (f *fold) row(i int) *county.Evidence {
+	e := &f.events[i]
+	f.timeline = append(f.timeline, county.Evidence{
+		ID: e.ID, At: e.At, TQ: e.TQ, Step: e.Step, Cell: e.Cell, Device: e.Device, Antenna: e.Antenna, Reads: e.Reads, RSSIDBm: e.RSSIDBm, Via: e.Via,
+		Place: place(e), Actor: e.Actor, Reason: e.Reason, Deposit: e.Deposit,
+	})
+	f.of = append(f.of, i)
+	return &f.timeline[len(f.timeline)-1]
 }
 
 func place(e *Event) string {
@@ -111,12 +121,21 @@ func (f *fold) apply(e *Event) bool {
 	case Deposited:
 		f.be(county.InLocker, e)
 		f.aboard, f.now.Cell = "", e.Cell
+		f.where(e, e.Site)
 	case Collected:
-		f.be(county.PickedUp, e)
-		f.now.Place, f.now.Cell = "", 0
+		f.collect(e)
 	case Scanned:
 		f.scan(e)
+	case TimedOut:
+		if f.taken != e.After || f.now.Stage != county.PickedUp && f.now.Stage != county.SignedFor {
+			return false
+		}
+		f.now.Stage = county.Completed
 	default:
+		if e.person() {
+			f.say(e)
+			return true
+		}
 		f.door(e)
 	}
 	return true
@@ -125,11 +144,35 @@ func (f *fold) apply(e *Event) bool {
 // be moves the parcel to a stage and to the place of the event.
 func (f *fold) be(s county.Stage, e *Event) {
 	f.now.Stage, f.now.Place, f.now.Inferred, f.now.Cell = s, place(e), e.Via != "", 0
+	f.astray = nil
 }
 
-// kept reports whether the parcel is in a locker or with its receiver: then a tag seen from
-// afar moves it no more.
-func (f *fold) kept() bool { return f.now.Stage == county.InLocker || f.now.Stage == county.PickedUp }
+// where notes at which site it lies: an outlet that isn't its own is wrong.
+func (f *fold) where(e *Event, site string) {
+	f.astray = nil
+	if f.facts.Waybill.Site != "" && site != "" && site != f.facts.Waybill.Site && f.facts.Kind(site) == county.Outlet {
+		f.astray = e
+	}
+}
+
+// kept reports whether the parcel is in a locker, with its receiver or closed: then a tag seen from afar moves it no
+// more.
+func (f *fold) kept() bool {
+	switch f.now.Stage {
+	case county.InLocker, county.PickedUp, county.SignedFor, county.Completed, county.Returned:
+		return true
+	}
+	return false
+}
+
+func (f *fold) collect(e *Event) {
+	stage := county.PickedUp
+	if f.out() { // by the courier
+		stage = county.AtOutlet
+	}
+	f.be(stage, e)
+	f.now.Place, f.now.Cell = "", 0
+}
 
 func (f *fold) fence(e *Event) bool {
 	if f.fences == nil {
@@ -142,7 +185,7 @@ func (f *fold) fence(e *Event) bool {
 	if f.aboard != e.Vehicle || f.kept() || e.Site == "" {
 		return false
 	}
-	if e.Step == LeftSite && f.now.Stage != county.InTransit {
+	if e.Step == LeftSite && f.now.Stage != county.InTransit && f.now.Stage != county.OutForDelivery {
 		f.now.Stage = county.InTransit
 	}
 	return true
@@ -154,18 +197,7 @@ func (f *fold) reader(e *Event) {
 		return
 	}
 	if e.Step == Aboard {
-		f.aboard = e.Vehicle
-		stage := f.now.Stage
-		switch stage {
-		case county.Created, county.AtWarehouse, county.Sorted, county.Loaded:
-			stage = county.Loaded
-			if seen && site == "" {
-				stage = county.InTransit
-			}
-		case county.AtOutlet:
-			stage = county.InTransit
-		}
-		f.be(stage, e)
+		f.board(e, seen && site == "")
 		return
 	}
 	// A tag that falls silent on the road is shadowed, not gone: it is still aboard.
@@ -182,36 +214,111 @@ func (f *fold) reader(e *Event) {
 	}
 	f.be(stage, e)
 	f.now.Place = "site/" + site
+	f.where(e, site)
+}
+
+// board puts it aboard of a vehicle that stands, or is on the road.
+func (f *fold) board(e *Event, road bool) {
+	f.aboard = e.Vehicle
+	stage := f.now.Stage
+	switch stage {
+	case county.Created, county.AtWarehouse, county.Sorted, county.Loaded, county.LostClosed:
+		stage = county.Loaded
+		if road {
+			stage = county.InTransit
+		}
+	case county.AtOutlet:
+		stage = county.InTransit
+		if f.out() && !road {
+			stage = county.Loaded
+		}
+	}
+	f.be(stage, e)
 }
 
 func (f *fold) scan(e *Event) {
+	if e.Door != "" {
+		f.door(e)
+		return
+	}
 	switch kind := f.facts.Kind(e.Site); {
 	case f.kept() || e.Site == "":
 	case e.Site == f.facts.Waybill.Site:
 		f.aboard = ""
 		f.be(county.AtOutlet, e)
-	case kind == county.Warehouse && (f.now.Stage == county.Created || f.now.Stage == county.AtWarehouse):
+	case kind == county.Warehouse && (f.now.Stage == county.Created || f.now.Stage == county.AtWarehouse || f.out() && f.now.Stage != county.Sorted):
 		f.be(county.AtWarehouse, e)
 	}
 }
 
-// door takes what a reader at a dock door, or one that watches a site, saw.
+// door takes what a reader at a dock door or sorter, or one that watches a site, saw.
 func (f *fold) door(e *Event) {
 	if f.kept() || e.Step == Departed || e.Site == "" {
 		return
 	}
-	out := e.Door == county.Outbound
+	warehouse := f.facts.Kind(e.Site) == county.Warehouse
 	switch {
-	case out && (e.Step == PassedOut || e.Step == Arrived):
-		if f.aboard == "" {
-			f.be(county.Loaded, e)
-		}
-	case !out && e.Step == PassedOut: // carried out where goods come in: seen, and no stage
-	case f.facts.Kind(e.Site) == county.Warehouse:
+	case e.Door == county.Sorting:
+		f.aboard = ""
+		f.be(county.Sorted, e)
+	case e.Door == county.Outbound && e.Step != PassedIn:
+		f.dispatch(e, warehouse)
+	case e.Door != county.Outbound && e.Step == PassedOut: // carried out where goods come in: seen, and no stage
+	case warehouse && f.now.Stage == county.Sorted && e.Door != county.Outbound: // seen from the hall
+	case warehouse:
 		f.aboard = ""
 		f.be(county.AtWarehouse, e)
 	case e.Site == f.facts.Waybill.Site:
 		f.aboard = ""
 		f.be(county.AtOutlet, e)
+	}
+}
+
+func (f *fold) dispatch(e *Event, warehouse bool) {
+	switch {
+	case f.out() && warehouse:
+		f.be(county.Completed, e)
+	case f.aboard == "":
+		f.be(county.Loaded, e)
+	}
+}
+
+// say takes what a person says.
+func (f *fold) say(e *Event) {
+	switch e.Step {
+	case Refused:
+		f.refused = e
+		return
+	case Damaged:
+		f.damaged = e
+		return
+	case Cancelled:
+		switch f.now.Stage {
+		case county.Created, county.AtWarehouse, county.Sorted:
+			f.be(county.Returned, e)
+		}
+		return
+	}
+	stage, ok := Words[e.Step]
+	if !ok || stage == "" {
+		return
+	}
+	was := f.now.Place
+	f.be(stage, e)
+	f.aboard = ""
+	switch stage {
+	case county.Loaded, county.InTransit, county.OutForDelivery:
+		f.aboard = e.Vehicle
+	case county.InLocker:
+		f.now.Cell = e.Cell
+		f.where(e, e.Site)
+	case county.AtOutlet:
+		f.where(e, e.Site)
+	case county.PickedUp, county.SignedFor, county.Completed:
+		f.now.Place = ""
+	default:
+		if f.now.Place == "" {
+			f.now.Place = was
+		}
 	}
 }

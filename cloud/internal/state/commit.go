@@ -36,13 +36,18 @@ type commit struct {
 	frames     [][]any
 	numbered   []int // the verdict of each frame
 	facts      []county.Fact
+	opened     map[string]county.Exception
+	ended      map[string]bool
 
 	pairs   pairs
-	cells   map[string]bool // subjects, to be folded again
-	parcels map[string]bool // waybills, to be folded again
-	lockers []string        // that changed
-	vans    map[string]*van // vehicles that changed, as they are now
-	loads   map[string]bool // vehicles whose load changed
+	cells   map[string]bool   // subjects, to be folded again
+	parcels map[string]bool   // waybills, to be folded again
+	items   map[string]bool   // waybills and containers, of which it is to be found again what they were in
+	benches []county.Sighting // scans at packing benches
+	boxes   map[string]bool   // containers, of which something went in or out, or that were counted
+	lockers []string          // that changed
+	vans    map[string]*van   // vehicles that changed, as they are now
+	loads   map[string]bool   // vehicles whose load changed
 	changes []county.Change
 }
 
@@ -51,6 +56,7 @@ func (s *Store) newCommit(c conn, arrivals []county.Arrival) *commit {
 		s: s, c: c, reg: s.registry.Load(), now: s.opt.Now(), arrivals: arrivals,
 		latest: map[[2]string]*last{}, fixes: map[string][]fix{}, climates: map[string][]climate{}, evidence: map[string]county.Sighting{},
 		pairs: pairs{}, cells: map[string]bool{}, parcels: map[string]bool{}, vans: map[string]*van{}, loads: map[string]bool{},
+		opened: map[string]county.Exception{}, ended: map[string]bool{}, items: map[string]bool{}, boxes: map[string]bool{},
 	}
 }
 
@@ -87,7 +93,7 @@ func (s *Store) Commit(ctx context.Context, arrivals []county.Arrival) (verdicts
 func (c *commit) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		c.lockBoards, c.lockLanes, c.admit,
-		c.putLatest, c.moveVehicles, c.measureBoxes, c.putEvidence, c.foldCells, c.foldParcels, c.answerCommands,
+		c.putLatest, c.moveVehicles, c.measureBoxes, c.putEvidence, c.foldCells, c.foldContents, c.foldParcels, c.answerCommands,
 		c.putLedger, c.putBoards, c.gatherChanges, c.putArchive,
 	} {
 		if err := step(ctx); err != nil {
@@ -228,8 +234,7 @@ func (c *commit) reading(a *county.Arrival, rec *frame.Record, s *county.Sight) 
 	}
 }
 
-// sight makes a reading of the custody lane a piece of evidence; of one told twice in this group
-// the first in the total order stays.
+// sight makes a reading of the custody lane a piece of evidence.
 func (c *commit) sight(a *county.Arrival, rec *frame.Record, r *telemetry.Reading, d county.Dated, device, thing string) {
 	f := a.Frame
 	s := county.Sighting{
@@ -238,6 +243,14 @@ func (c *commit) sight(a *county.Arrival, rec *frame.Record, r *telemetry.Readin
 		Device: device, Thing: thing, Kind: r.Kind, Body: r.Body,
 	}
 	s.Subject, s.Step = subject(r, device, thing)
+	c.witness(s)
+	if m, ok := named(&s, r); ok {
+		c.witness(m)
+	}
+}
+
+// witness takes a piece of evidence; of one told twice the first in the total order stays.
+func (c *commit) witness(s county.Sighting) {
 	if old, ok := c.evidence[s.ID]; !ok || s.Before(old) {
 		c.evidence[s.ID] = s
 	}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"yizhan/cloud/internal/county"
 	"yizhan/cloud/internal/locker"
+	"yizhan/cloud/internal/parcel"
 	"yizhan/devices/telemetry"
 )
 
@@ -32,6 +34,39 @@ func subject(r *telemetry.Reading, device, thing string) (subject, step string) 
 		}
 	}
 	return "device/" + device, ""
+}
+
+// kindCabinet is the kind of what a cabinet says of a parcel by name: a second row of evidence, with the parcel as its subject
+// and the cell as its thing, so that a deposit is found from its parcel without a scan.
+const (
+	kindCabinet   telemetry.Kind = "cabinet"
+	cabinetSuffix                = "+"
+)
+
+// named makes of a deposit that names its waybill the row of the parcel.
+func named(s *county.Sighting, r *telemetry.Reading) (county.Sighting, bool) {
+	if r.Kind != telemetry.KindLocker || s.Step != string(telemetry.CellDeposited) || !strings.HasPrefix(s.Subject, "cell/") {
+		return county.Sighting{}, false
+	}
+	waybill := depositOf(s)
+	if waybill == "" {
+		return county.Sighting{}, false
+	}
+	m := *s
+	m.ID, m.Kind, m.Subject, m.Thing = s.ID+cabinetSuffix, kindCabinet, "parcel/"+waybill, s.Subject
+	return m, true
+}
+
+// depositOf is the waybill that a deposit names; empty where it names none.
+func depositOf(s *county.Sighting) string {
+	if !bytes.Contains(s.Body, []byte(`"waybill"`)) {
+		return ""
+	}
+	l, err := telemetry.As[telemetry.Locker](telemetry.Reading{Body: s.Body})
+	if err != nil {
+		return ""
+	}
+	return scanned(l.Waybill)
 }
 
 func cellSubject(id string, cell int) string { return "cell/" + id + "/" + strconv.Itoa(cell) }
@@ -138,12 +173,20 @@ type touched struct {
 // nothing but that: one question is asked for all of a gateway's.
 func (c *commit) touch(ctx context.Context, fresh []county.Sighting) (t touched, err error) {
 	t = touched{times: map[string][]time.Time{}, cells: map[string]bool{}}
+	var scans []string
 	for i := range fresh {
 		s := &fresh[i]
 		switch s.Kind {
 		case telemetry.KindScan:
 			c.parcels[strings.TrimPrefix(s.Subject, "scan/")] = true
+			scans = append(scans, strings.TrimPrefix(s.Subject, "scan/"))
+			if strings.HasPrefix(s.Thing, "bench/") {
+				c.items[strings.TrimPrefix(s.Subject, "scan/")] = true
+				c.benches = append(c.benches, *s)
+			}
 			t.times[s.Gateway] = append(t.times[s.Gateway], s.At)
+		case kindCabinet, parcel.KindPerson, parcel.KindTimer:
+			c.about(s)
 		case telemetry.KindLocker:
 			c.cells[s.Subject] = true
 			t.times[s.Gateway] = append(t.times[s.Gateway], s.At)
@@ -152,8 +195,42 @@ func (c *commit) touch(ctx context.Context, fresh []county.Sighting) (t touched,
 			}
 		}
 	}
+	if err := c.markCodes(ctx, scans); err != nil {
+		return t, err
+	}
 	t.before, err = c.pairings(ctx, t.times)
 	return t, err
+}
+
+// about marks what evidence that names it outright is about: a parcel, a container, or what is put into one.
+func (c *commit) about(s *county.Sighting) {
+	switch kind, id := cutThing(s.Subject); kind {
+	case "parcel":
+		c.parcels[id] = true
+	case "item":
+		c.items[id] = true
+	case "container":
+		c.boxes[id] = true
+	}
+}
+
+// markCodes marks what containers whose barcodes were scanned hold or held.
+func (c *commit) markCodes(ctx context.Context, texts []string) error {
+	if len(texts) == 0 {
+		return nil
+	}
+	w := c.c.words()
+	var containers []string
+	err := c.c.each(ctx, func(scan func(...any) error) error {
+		var id string
+		err := scan(&id)
+		containers = append(containers, id)
+		return err
+	}, "select id from containers where code <> '' and "+w.in("code", "$1"), w.list(texts))
+	if err != nil || len(containers) == 0 {
+		return err
+	}
+	return c.markContents(ctx, containers)
 }
 
 // touchCell adds to what an event of a cell touches its neighbours: the deposit whose end it may be, and the

@@ -217,10 +217,24 @@ func (s *Store) Uncollected(ctx context.Context, site string) (items []county.Pa
 
 // NoticeHead tells which database this is, and how far it is.
 func (s *Store) NoticeHead(ctx context.Context) (h county.NoticeHead, err error) {
-	err = s.each(ctx, func(scan func(...any) error) error { return scan(&h.Store, &h.Cursor, &h.End) },
+	beat := ""
+	err = s.each(ctx, func(scan func(...any) error) error { return scan(&h.Store, &h.Cursor, &h.End, &beat) },
 		`select coalesce((select value from notice_marks where name = 'store'), ''), coalesce((select value from counters where name = 'follower notify'), 0),
-		coalesce((select value from counters where name = 'facts'), 0)`)
+		coalesce((select value from counters where name = 'facts'), 0), coalesce((select value from notice_marks where name = 'beat'), '0')`)
+	if err == nil {
+		var at int64
+		at, err = strconv.ParseInt(beat, 10, 64)
+		h.Beat = moment(at)
+	}
 	return h, err
+}
+
+// BeatNotices says that a worker is at it.
+func (s *Store) BeatNotices(ctx context.Context, now time.Time) error {
+	return s.update(ctx, "beat", func(c conn) error {
+		_, err := c.exec(ctx, "insert into notice_marks (name, value) values ('beat', $1) on conflict (name) do update set value = excluded.value", strconv.FormatInt(ms(now), 10))
+		return err
+	})
 }
 
 // NameNoticeStore gives the database its name where it has none.

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -84,7 +85,16 @@ func (c *commit) pair(ctx context.Context, gateway string, from, to time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	bound := locker.Bind(scans, deposits)
+	var unnamed []locker.Deposit // what names its parcel asks for no scan
+	name := map[string]string{}
+	for i := range deposits {
+		if w := depositOf(&deposits[i].Sighting); w != "" {
+			name[deposits[i].ID] = w
+		} else {
+			unnamed = append(unnamed, deposits[i])
+		}
+	}
+	bound := locker.Bind(scans, unnamed)
 	text := make(map[string]string, len(scans))
 	for i := range scans {
 		text[scans[i].ID] = strings.TrimPrefix(scans[i].Subject, "scan/")
@@ -92,7 +102,7 @@ func (c *commit) pair(ctx context.Context, gateway string, from, to time.Time) (
 	var out []pairing
 	for i := range deposits {
 		if d := &deposits[i]; !d.At.Before(from) && !d.At.After(to) {
-			out = append(out, pairing{d.Sighting, bound[d.ID], text[bound[d.ID]]})
+			out = append(out, pairing{d.Sighting, bound[d.ID], cmp.Or(name[d.ID], text[bound[d.ID]])})
 		}
 	}
 	return out, nil

@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"yizhan/broker/frame"
+	"yizhan/cloud/internal/county"
 )
 
 // Options of a store; zero values are the defaults.
 type Options struct {
 	Now            func() time.Time
 	Log            *slog.Logger
-	ArchiveDays    int           // how long frames are kept, default 30
-	QuarantineDays int           // how long refused input is kept, default 30
-	Timeout        time.Duration // of a transaction, default 30 s
+	ArchiveDays    int                   // how long frames are kept, default 30
+	QuarantineDays int                   // how long refused input is kept, default 30
+	Timeout        time.Duration         // of a transaction, default 30 s
+	Changed        func([]county.Change) // told of what Run changes, may be nil
 }
 
 // Store is the state of the county. It is safe for concurrent use.
@@ -121,19 +123,41 @@ func (s *Store) decoder() (*frame.Decoder, error) {
 	return frame.NewDecoder()
 }
 
-// Run prunes what is past its age and makes tomorrow's partition, at once and every hour. A
-// failure is logged and tried again an hour later: nothing waits for it.
+// Run prunes what is past its age and makes tomorrow's partition, at once and every hour, and completes parcels every minute.
+// A failure is logged and tried again next time: nothing waits for it.
 func (s *Store) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Hour)
+	tick, soon := time.NewTicker(time.Hour), time.NewTicker(expireEvery)
 	defer tick.Stop()
+	defer soon.Stop()
 	for {
 		if err := s.Prune(ctx); err != nil && ctx.Err() == nil {
 			s.opt.Log.Warn("prune failed", "err", err)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
+		for due := false; !due; {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-tick.C:
+				due = true
+			case <-soon.C:
+				s.expire(ctx)
+			}
+		}
+	}
+}
+
+// expire completes what is due, and tells Options.Changed.
+func (s *Store) expire(ctx context.Context) {
+	for {
+		n, changes, err := s.Expire(ctx, expireAtOnce)
+		if err != nil && ctx.Err() == nil {
+			s.opt.Log.Warn("parcels not completed", "err", err)
+		}
+		if s.opt.Changed != nil && len(changes) > 0 {
+			s.opt.Changed(changes)
+		}
+		if n < expireAtOnce || err != nil {
+			return
 		}
 	}
 }

@@ -138,10 +138,12 @@ var (
 	coldBoxesTable   = newTable("cold_boxes", 1, "id, version n, at_ms n, tq, climate, out_ms n, is_out n", "")
 	lockersTable     = newTable("lockers", 1, "id, version n", "")
 	cellsTable       = newTable("cells", 2, "locker, cell n, state, since_ms n, waybill", "")
-	containersTable  = newTable("containers", 1, "id, kind, epc", "")
+	containersTable  = newTable("containers", 1, "id, kind, epc, code", "")
 	contentsTable    = newTable("contents", 3, "container, item, since_ms n, until_ms n", "")
 	parcelsTable     = newTable("parcels", 1, "waybill, epc, site, locker, handling, created_ms n, stage, since_ms n, place, cell n, inferred n, version n, changed_ms n, waybill_rev, epc_rev, direction, size, consent, hold n, order_no, recipient b, phone_hash, told, wrong", "")
 	foldsTable       = newChange("parcels", 1, "waybill, stage, since_ms n, place, cell n, inferred n, version n, changed_ms n, told, wrong")
+	amendsTable      = newChange("parcels", 1, "waybill, epc, epc_rev, site, locker, handling, size, consent, hold n, version n, changed_ms n")
+	recipientsTable  = newChange("parcels", 1, "waybill, recipient b, phone_hash")
 	amendmentsTable  = newTable("amendments", 2, "waybill, n n, at_ms n, actor, doc, recipient b", "")
 	exceptionsTable  = newTable("exceptions", 1, "id, class, cause, object, evidence, source, detail, discovered_ms n, ended_ms n, version n", "")
 	evidenceTable    = newTable("evidence", 1, "id, subject, kind, step, thing, device, at_ms n, tq, gateway, epoch, lane n, seq n, body",

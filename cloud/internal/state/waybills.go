@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,26 +16,36 @@ import (
 
 var waybillForm = regexp.MustCompile(`^[A-Z0-9-]{6,32}$`)
 
-// PutWaybills takes waybills that carriers announce. Each stands or falls alone: refused holds, by
-// index, why one was not taken. One that is there already with the same content is taken
-// again, and changes nothing. What was seen of its tag before counts.
+// PutWaybills takes waybills of which no recipient is known; see Announce.
 func (s *Store) PutWaybills(ctx context.Context, waybills []county.Waybill, now time.Time) (created []county.Parcel, refused map[int]error, err error) {
+	all := make([]county.Intake, len(waybills))
+	for i := range waybills {
+		all[i].Waybill = waybills[i]
+	}
+	return s.Announce(ctx, all, now)
+}
+
+// Announce takes waybills that carriers announce. Each stands or falls alone: refused holds, by index, why one was
+// not taken. One that is there already with the same content is taken again, and changes nothing. What was seen of
+// it before counts. A waybill without a site is taken, and is an exception until it has one.
+func (s *Store) Announce(ctx context.Context, all []county.Intake, now time.Time) (created []county.Parcel, refused map[int]error, err error) {
 	err = s.update(ctx, "waybills", func(c conn) error {
 		created, refused = nil, map[int]error{}
 		w := s.newCommit(c, nil)
 		w.now = now
-		good := map[string]county.Waybill{}
+		good := map[string]county.Intake{}
 		at := map[string]int{}
-		for i, b := range waybills {
-			b, err := w.checkWaybill(b.Canonical())
-			if _, twice := good[b.Waybill]; err == nil && twice {
-				err = fmt.Errorf("waybill: %q is given twice", b.Waybill)
+		for i, b := range all {
+			var err error
+			b.Waybill, err = w.checkWaybill(b.Waybill.Canonical())
+			if _, twice := good[b.Waybill.Waybill]; err == nil && twice {
+				err = fmt.Errorf("waybill: %q is given twice", b.Waybill.Waybill)
 			}
 			if err != nil {
 				refused[i] = err
 				continue
 			}
-			good[b.Waybill], at[b.Waybill] = b, i
+			good[b.Waybill.Waybill], at[b.Waybill.Waybill] = b, i
 		}
 		if err := w.insertWaybills(ctx, good, at, refused); err != nil {
 			return err
@@ -44,13 +53,7 @@ func (s *Store) PutWaybills(ctx context.Context, waybills []county.Waybill, now 
 		for id := range good {
 			w.parcels[id] = true
 		}
-		if err := w.foldParcels(ctx); err != nil {
-			return err
-		}
-		if err := w.countLoads(ctx); err != nil {
-			return err
-		}
-		if err := tell(ctx, c, w.now, w.facts, false); err != nil {
+		if err := w.settle(ctx); err != nil {
 			return err
 		}
 		rows, err := readParcels(ctx, c, "where "+c.words().in("waybill", "$1"), c.words().list(slices.Sorted(maps.Keys(good))))
@@ -68,7 +71,7 @@ func (s *Store) PutWaybills(ctx context.Context, waybills []county.Waybill, now 
 
 // insertWaybills puts those that are new, and refuses those that say something else than the one
 // that is there or whose tag another open parcel bears.
-func (c *commit) insertWaybills(ctx context.Context, good map[string]county.Waybill, at map[string]int, refused map[int]error) error {
+func (c *commit) insertWaybills(ctx context.Context, good map[string]county.Intake, at map[string]int, refused map[int]error) error {
 	var epcs []string
 	for _, b := range good {
 		if b.EPC != "" {
@@ -76,11 +79,11 @@ func (c *commit) insertWaybills(ctx context.Context, good map[string]county.Wayb
 		}
 	}
 	w := c.c.words()
-	old, err := readParcels(ctx, c.c, "where "+w.in("waybill", "$1")+" or epc <> '' and "+w.in("epc", "$2")+" order by waybill"+w.lock, w.list(slices.Sorted(maps.Keys(good))), w.list(epcs))
+	old, err := readParcels(ctx, c.c, "where "+w.in("waybill", "$1")+" order by waybill"+w.lock, w.list(slices.Sorted(maps.Keys(good))))
 	if err != nil {
 		return err
 	}
-	there, bearer := map[string]bool{}, map[string]string{}
+	there := map[string]bool{}
 	refuse := func(id string, err error) {
 		refused[at[id]] = err
 		delete(good, id)
@@ -88,13 +91,14 @@ func (c *commit) insertWaybills(ctx context.Context, good map[string]county.Wayb
 	for i := range old {
 		p := &old[i]
 		id := p.Waybill.Waybill
-		if b, ok := good[id]; ok && b != p.Waybill {
+		if b, ok := good[id]; ok && (b.Waybill != p.Waybill || b.PhoneHash != p.phone) {
 			refuse(id, fmt.Errorf("waybill: %q %w with other content", id, ErrExists))
 		}
 		there[id] = true
-		if p.EPC != "" && p.Stage != county.PickedUp && p.Stage != county.Completed && p.Stage != county.Returned && p.Stage != county.LostClosed {
-			bearer[p.EPC] = id
-		}
+	}
+	bearer, err := c.bearers(ctx, epcs)
+	if err != nil {
+		return err
 	}
 	var rows [][]any
 	for _, id := range slices.SortedFunc(maps.Keys(good), func(a, b string) int { return at[a] - at[b] }) {
@@ -107,10 +111,38 @@ func (c *commit) insertWaybills(ctx context.Context, good map[string]county.Wayb
 			continue
 		}
 		bearer[b.EPC] = id
-		p := parcelRow{Parcel: county.Parcel{Waybill: b, Stage: county.Created, Since: moment(ms(c.now)), Version: 1}, created: c.now, changed: c.now}
+		p := parcelRow{
+			Parcel:  county.Parcel{Waybill: b.Waybill, Stage: county.Created, Since: moment(ms(c.now)), Version: 1},
+			created: c.now, changed: c.now, sealed: b.Recipient, phone: b.PhoneHash,
+		}
 		rows = append(rows, p.row())
 	}
 	return c.c.put(ctx, parcelsTable, rows)
+}
+
+// bearers finds the open parcels that bear tags.
+func (c *commit) bearers(ctx context.Context, epcs []string) (map[string]string, error) {
+	out := map[string]string{}
+	if len(epcs) == 0 {
+		return out, nil
+	}
+	w := c.c.words()
+	rows, err := readParcels(ctx, c.c, "where epc <> '' and "+w.in("epc", "$1"), w.list(epcs))
+	for i := range rows {
+		if !closed(rows[i].Stage) {
+			out[rows[i].EPC] = rows[i].Waybill.Waybill
+		}
+	}
+	return out, err
+}
+
+// closed tells that a parcel is done with.
+func closed(s county.Stage) bool {
+	switch s {
+	case county.PickedUp, county.SignedFor, county.Completed, county.Returned, county.LostClosed:
+		return true
+	}
+	return false
 }
 
 // checkWaybill brings a waybill into its canonical form. Its errors name the field.
@@ -118,8 +150,27 @@ func (c *commit) checkWaybill(b county.Waybill) (county.Waybill, error) {
 	if !waybillForm.MatchString(b.Waybill) {
 		return b, errors.New("waybill: must be 6 to 32 of A-Z, 0-9 and '-'")
 	}
-	if c.reg.siteKind[b.Site] == "" {
+	if b.Site != "" && c.reg.siteKind[b.Site] == "" {
 		return b, fmt.Errorf("site: there is no %.40q", b.Site)
+	}
+	if b.Direction != county.ToVillage && b.Direction != county.FromVillage {
+		return b, fmt.Errorf("direction: %.20q is neither inbound nor outbound", b.Direction)
+	}
+	if b.Site == "" && b.Direction == county.FromVillage {
+		return b, errors.New("site: from which outlet does it come?")
+	}
+	switch b.Consent {
+	case county.ConsentYes, county.ConsentNo, county.ConsentUnknown:
+	default:
+		return b, fmt.Errorf("consent: %.20q is none of yes, no, unknown", b.Consent)
+	}
+	switch b.Size {
+	case "", "s", "m", "l":
+	default:
+		return b, fmt.Errorf("size: %.20q is none of s, m, l", b.Size)
+	}
+	if len(b.Order) > 64 || clean(b.Order) != b.Order {
+		return b, errors.New("order: must be at most 64 characters")
 	}
 	if b.Locker != "" {
 		l := c.reg.locker[b.Locker]
@@ -154,75 +205,4 @@ func tagName(tag string) (string, error) {
 		return e.URI(), nil
 	}
 	return hex, nil
-}
-
-// maxPage is the most parcels of one answer.
-const maxPage = 500
-
-// Parcels returns parcels, the one that changed last first. q, where not empty, is the beginning or
-// the end of a waybill or of a tag's name. after is empty, or the next of the page before.
-func (s *Store) Parcels(ctx context.Context, q, after string, limit int) (items []county.Parcel, next string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
-	defer cancel()
-	limit = min(max(limit, 1), maxPage)
-	changed, waybill, err := cutCursor(after)
-	if err != nil {
-		return nil, "", err
-	}
-	where, args := "where (changed_ms, waybill) < ($1, $2)", []any{changed, waybill}
-	if q = strings.TrimSpace(clean(q)); q != "" {
-		up, end := strings.ToUpper(q), "\U0010FFFF"
-		args = append(args, up, up+end, q, q+end, reversed(up), reversed(up)+end, reversed(q), reversed(q)+end)
-		where += ` and waybill in (select waybill from parcels where waybill >= $3 and waybill < $4 union select waybill from parcels where epc <> '' and epc >= $5 and epc < $6
-			union select waybill from parcels where epc <> '' and epc >= $3 and epc < $4 union select waybill from parcels where waybill_rev >= $7 and waybill_rev < $8
-			union select waybill from parcels where epc_rev <> '' and epc_rev >= $9 and epc_rev < $10)`
-	}
-	args = append(args, limit+1)
-	rows, err := readParcels(ctx, s.db.reader(), where+fmt.Sprintf(" order by changed_ms desc, waybill desc limit $%d", len(args)), args...)
-	if err != nil {
-		return nil, "", classify(err)
-	}
-	items = []county.Parcel{}
-	for i := range rows {
-		if i == limit {
-			last := &rows[i-1]
-			next = base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", ms(last.changed), last.Waybill.Waybill))
-			break
-		}
-		items = append(items, rows[i].Parcel)
-	}
-	return items, next, nil
-}
-
-// ErrCursor says that after is no cursor that Parcels gave.
-var ErrCursor = errors.New("after: is no cursor")
-
-func cutCursor(after string) (changed int64, waybill string, err error) {
-	if after == "" {
-		return 1<<62 - 1, "", nil
-	}
-	b, err := base64.RawURLEncoding.DecodeString(after)
-	if err != nil {
-		return 0, "", ErrCursor
-	}
-	if n, err := fmt.Sscanf(string(b), "%d %s", &changed, &waybill); n != 2 || err != nil || clean(waybill) != waybill {
-		return 0, "", ErrCursor
-	}
-	return changed, waybill, nil
-}
-
-// Timeline returns a parcel with the evidence it follows from.
-func (s *Store) Timeline(ctx context.Context, waybill string) (county.Timeline, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
-	defer cancel()
-	c := s.newCommit(s.db.reader(), nil)
-	rows, err := readParcels(ctx, c.c, "where waybill = $1", clean(waybill))
-	if err != nil || len(rows) == 0 {
-		return county.Timeline{}, false, classify(err)
-	}
-	timelines, err := c.tell(ctx, rows)
-	if err != nil {
-		return county.Timeline{}, false, classify(err)
-	}
-	return timelines[0], true, nil
 }

@@ -36,10 +36,14 @@ create table exceptions (               -- ended_ms 0 is still
   source text collate "C" not null, detail text collate "C" not null, discovered_ms bigint not null, ended_ms bigint not null, version bigint not null);
 create index exceptions_object on exceptions (object);
 create index exceptions_discovered on exceptions (discovered_ms desc, id desc);
+alter table containers add column code text collate "C" not null default '';  -- its barcode, as scans are written
+create unique index containers_code on containers (code) where code <> '';
 create index evidence_benches on evidence (device, at_ms) where kind = 'scan' and thing >= 'bench/' and thing < 'bench0';
 
 -- +goose Down
 drop index evidence_benches;
+drop index containers_code;
+alter table containers drop column code;
 drop table exceptions, amendments, facts;
 delete from counters where name = 'facts' or name like 'follower %';
 create table outbox (

@@ -35,10 +35,14 @@ create table exceptions (               -- ended_ms 0 is still
   source text not null, detail text not null, discovered_ms integer not null, ended_ms integer not null, version integer not null);
 create index exceptions_object on exceptions (object);
 create index exceptions_discovered on exceptions (discovered_ms desc, id desc);
+alter table containers add column code text not null default '';  -- its barcode, as scans are written
+create unique index containers_code on containers (code) where code <> '';
 create index evidence_benches on evidence (device, at_ms) where kind = 'scan' and thing >= 'bench/' and thing < 'bench0';
 
 -- +goose Down
 drop index evidence_benches;
+drop index containers_code;
+alter table containers drop column code;
 drop table exceptions;
 drop table amendments;
 drop table facts;

@@ -1,0 +1,124 @@
+package parcel
+
+import (
+	"slices"
+	"time"
+
+	"yizhan/cloud/internal/county"
+	"yizhan/devices/telemetry"
+)
+
+// The steps of evidence. People's steps are Words.
+const (
+	Created     = "created"
+	Arrived     = "arrived"      // its tag came into the field of a site's or a door's reader
+	Departed    = "departed"     // its tag left that field
+	PassedIn    = "passed_in"    // it went inwards through a door
+	PassedOut   = "passed_out"   // it went outwards through a door
+	Aboard      = "aboard"       // its tag came into the field of a vehicle's reader
+	Off         = "off"          // its tag left that field
+	LeftSite    = "left_site"    // the vehicle that it is aboard of left a fence (no Site: is outside of all fences from now on)
+	ReachedSite = "reached_site" // the vehicle that it is aboard of came into a fence
+	Scanned     = "scanned"
+	Deposited   = "deposited"
+	Collected   = "collected"
+	TimedOut    = "timed_out" // CompleteAfter passed since its pick-up
+)
+
+// Words are the steps that people can say besides, with the stage that each leads to; some lead to none.
+var Words = map[string]county.Stage{
+	"at_warehouse": county.AtWarehouse, "sorted": county.Sorted, "loaded": county.Loaded, "in_transit": county.InTransit, "at_outlet": county.AtOutlet,
+	"in_locker": county.InLocker, "out_for_delivery": county.OutForDelivery, "picked_up": county.PickedUp, "signed_for": county.SignedFor,
+	"completed": county.Completed, "returned": county.Returned, "lost_closed": county.LostClosed,
+	Refused: "", Damaged: "", Cancelled: "",
+}
+
+// Words that lead to no stage by themselves.
+const (
+	Refused   = "refused"   // its recipient doesn't want it
+	Damaged   = "damaged"   //
+	Cancelled = "cancelled" // its sender takes it back: returned, where it hasn't left the warehouse
+)
+
+// CompleteAfter is how long after its pick-up a parcel is completed.
+const CompleteAfter = 7 * 24 * time.Hour
+
+// KindPerson and KindTimer are the kinds of evidence that no device tells.
+const (
+	KindPerson telemetry.Kind = "person"
+	KindTimer  telemetry.Kind = "timer"
+)
+
+// Event is one thing that may concern a parcel. Fence events of a vehicle are given whether the
+// parcel is aboard then or not; the fold takes those that concern it.
+type Event struct {
+	county.Sighting
+	Step    string
+	Vehicle string // of aboard, off, fence events and people's
+	Site    string // where: the site of the door, fence, scan or locker
+	Door    string // inbound, outbound or sorting, of a boundary
+	Locker  string
+	Cell    int
+	Antenna int
+	Reads   int
+	RSSIDBm *float64
+	Via     string // the container whose tag was seen
+	Deposit string // its id, of deposited and collected
+	Late    bool   // a cell's content as it was stated later
+
+	Actor, Reason, Channel string // of people's
+	After                  string // of timed_out: the id of the pick-up
+}
+
+func (e *Event) person() bool { return e.Kind == KindPerson }
+
+// Facts are what the fold has to know of the county.
+type Facts struct {
+	Waybill county.Waybill
+	Created time.Time
+	Kind    func(site string) string // warehouse, outlet, or empty
+}
+
+// sorted brings events into the total order, each once.
+func sorted(events []Event) []Event {
+	events = slices.Clone(events)
+	slices.SortFunc(events, func(a, b Event) int { return a.Compare(b.Sighting) })
+	return slices.CompactFunc(events, func(a, b Event) bool { return a.ID == b.ID && a.Step == b.Step && a.Via == b.Via })
+}
+
+// follows tells from which stages a step to a stage is expected. Staying in a stage always is.
+var follows = map[county.Stage][]county.Stage{
+	county.AtWarehouse:    {county.Created, county.Loaded, county.InTransit},
+	county.Sorted:         {county.AtWarehouse},
+	county.Loaded:         {county.Created, county.AtWarehouse, county.Sorted, county.InTransit},
+	county.InTransit:      {county.Created, county.AtWarehouse, county.Sorted, county.Loaded, county.AtOutlet},
+	county.AtOutlet:       {county.Created, county.AtWarehouse, county.Sorted, county.Loaded, county.InTransit, county.OutForDelivery, county.InLocker},
+	county.InLocker:       {county.Created, county.AtWarehouse, county.Sorted, county.Loaded, county.InTransit, county.AtOutlet, county.OutForDelivery},
+	county.OutForDelivery: {county.Loaded, county.InTransit, county.AtOutlet, county.InLocker},
+	county.PickedUp:       {county.InLocker, county.AtOutlet, county.OutForDelivery},
+	county.SignedFor:      {county.InTransit, county.AtOutlet, county.InLocker, county.OutForDelivery},
+	county.Completed:      {county.PickedUp, county.SignedFor},
+	county.Returned:       {county.Created, county.AtWarehouse, county.Sorted, county.Loaded, county.InTransit, county.AtOutlet, county.InLocker, county.OutForDelivery},
+	county.LostClosed:     {county.Created, county.AtWarehouse, county.Sorted, county.Loaded, county.InTransit, county.AtOutlet, county.InLocker, county.OutForDelivery},
+}
+
+// followsOut is what differs for a parcel from a village.
+var followsOut = map[county.Stage][]county.Stage{
+	county.AtWarehouse: {county.Created, county.AtOutlet, county.InLocker, county.Loaded, county.InTransit},
+	county.Loaded:      {county.Created, county.AtOutlet, county.InLocker},
+	county.AtOutlet:    {county.Created, county.InLocker, county.Loaded, county.InTransit},
+	county.InLocker:    {county.Created, county.AtOutlet},
+	county.Completed:   {county.AtWarehouse, county.Sorted, county.Loaded, county.InTransit},
+}
+
+func (f *fold) expected(from, to county.Stage) bool {
+	if from == to {
+		return true
+	}
+	if f.out() {
+		if allowed, ok := followsOut[to]; ok {
+			return slices.Contains(allowed, from)
+		}
+	}
+	return slices.Contains(follows[to], from)
+}

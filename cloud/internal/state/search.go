@@ -1,0 +1,85 @@
+package state
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"yizhan/cloud/internal/county"
+)
+
+// maxPage is the most parcels of one answer.
+const maxPage = 500
+
+// Parcels returns parcels, the one that changed last first. q, where not empty, is the beginning or
+// the end of a waybill or of a tag's name. after is empty, or the next of the page before.
+func (s *Store) Parcels(ctx context.Context, q, after string, limit int) (items []county.Parcel, next string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
+	defer cancel()
+	limit = min(max(limit, 1), maxPage)
+	changed, waybill, err := cutCursor(after)
+	if err != nil {
+		return nil, "", err
+	}
+	where, args := "where (changed_ms, waybill) < ($1, $2)", []any{changed, waybill}
+	if q = strings.TrimSpace(clean(q)); q != "" {
+		up, end := strings.ToUpper(q), "\U0010FFFF"
+		args = append(args, up, up+end, q, q+end, reversed(up), reversed(up)+end, reversed(q), reversed(q)+end)
+		where += ` and waybill in (select waybill from parcels where waybill >= $3 and waybill < $4 union select waybill from parcels where epc <> '' and epc >= $5 and epc < $6
+			union select waybill from parcels where epc <> '' and epc >= $3 and epc < $4 union select waybill from parcels where waybill_rev >= $7 and waybill_rev < $8
+			union select waybill from parcels where epc_rev <> '' and epc_rev >= $9 and epc_rev < $10)`
+	}
+	args = append(args, limit+1)
+	rows, err := readParcels(ctx, s.db.reader(), where+fmt.Sprintf(" order by changed_ms desc, waybill desc limit $%d", len(args)), args...)
+	if err != nil {
+		return nil, "", classify(err)
+	}
+	items = []county.Parcel{}
+	for i := range rows {
+		if i == limit {
+			last := &rows[i-1]
+			next = base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", ms(last.changed), last.Waybill.Waybill))
+			break
+		}
+		items = append(items, rows[i].Parcel)
+	}
+	return items, next, nil
+}
+
+// ErrCursor says that after is no cursor that Parcels gave.
+var ErrCursor = errors.New("after: is no cursor")
+
+func cutCursor(after string) (changed int64, waybill string, err error) {
+	if after == "" {
+		return 1<<62 - 1, "", nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(after)
+	if err != nil {
+		return 0, "", ErrCursor
+	}
+	if n, err := fmt.Sscanf(string(b), "%d %s", &changed, &waybill); n != 2 || err != nil || clean(waybill) != waybill {
+		return 0, "", ErrCursor
+	}
+	return changed, waybill, nil
+}
+
+// Timeline returns a parcel with the evidence it follows from.
+func (s *Store) Timeline(ctx context.Context, waybill string) (county.Timeline, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
+	defer cancel()
+	c := s.newCommit(s.db.reader(), nil)
+	rows, err := readParcels(ctx, c.c, "where waybill = $1", clean(waybill))
+	if err != nil || len(rows) == 0 {
+		return county.Timeline{}, false, classify(err)
+	}
+	timelines, err := c.tell(ctx, rows)
+	if err != nil {
+		return county.Timeline{}, false, classify(err)
+	}
+	t := &timelines[0]
+	t.Wrong, t.Views = rows[0].Wrong, rows[0].Views
+	t.Exceptions, err = readExceptions(ctx, c.c, "object = $1 order by discovered_ms, id", "parcel/"+rows[0].Waybill.Waybill)
+	return *t, err == nil, classify(err)
+}
