@@ -25,6 +25,7 @@ import (
 	"yizhan/cloud/internal/command"
 	"yizhan/cloud/internal/config"
 	"yizhan/cloud/internal/county"
+	"yizhan/cloud/internal/epcis"
 	"yizhan/cloud/internal/history"
 	"yizhan/cloud/internal/ingest"
 	"yizhan/cloud/internal/live"
@@ -81,6 +82,7 @@ type Service struct {
 	desk      *command.Desk
 	hub       *live.Hub
 	gate      *account.Gate
+	events    *epcis.Repository
 	api       *api.API
 	site      *web.Site
 	http, ops net.Listener // ops is nil when http serves its pages, or nobody
@@ -194,8 +196,12 @@ func (s *Service) openPages() (err error) {
 	if s.site, err = web.Embedded(); err != nil {
 		return err
 	}
+	if err := s.openEvents(); err != nil {
+		return err
+	}
 	s.api = api.New(api.Config{
-		Store: s.store, History: past{s.history}, Desk: s.desk, Stream: s.hub, Registry: s.registry, Map: s.base,
+		Events: s.events,
+		Store:  s.store, History: past{s.history}, Desk: s.desk, Stream: s.hub, Registry: s.registry, Map: s.base,
 		Demo: s.cfg.Demo, Speed: s.cfg.Speed, Version: s.env.Version, Busy: command.ErrBusy, Conflict: command.ErrConflict, Cursor: state.ErrCursor,
 		Created: s.announced, Now: s.env.Now, Log: s.env.Log,
 	})
@@ -284,6 +290,7 @@ func (s *Service) Run(ctx context.Context) error {
 	vital("ingest", s.ingest.Run)
 	vital("command", s.desk.Run)
 	vital("live", s.hub.Run)
+	vital("epcis", s.events.Run)
 	vital("http", func(ctx context.Context) error { return serve(ctx, s.http, s.pages()) })
 	if s.ops != nil {
 		vital("ops", func(ctx context.Context) error { return serve(ctx, s.ops, s.opsPages()) })
