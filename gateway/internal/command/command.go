@@ -179,15 +179,7 @@ func validID(id string) bool {
 // Run runs commands until ctx ends, and tells what was left untold.
 func (c *Commands) Run(ctx context.Context) error {
 	defer close(c.ended)
-	var untold []entry
-	for _, e := range c.book.order {
-		if e.Outcome == "" {
-			c.conclude(e, telemetry.OutcomeUnknown, "interrupted")
-		}
-		if !e.Told {
-			untold = append(untold, *e)
-		}
-	}
+	untold := c.resume()
 	g, ctx := errgroup.WithContext(ctx)
 	lanes := map[devices.Commander]chan job{}
 	g.Go(func() error {
@@ -218,6 +210,19 @@ func (c *Commands) Run(ctx context.Context) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// resume concludes what was under way when the gateway stopped, and returns what was left untold.
+func (c *Commands) resume() (untold []entry) {
+	for _, e := range c.book.order {
+		if e.Outcome == "" {
+			c.conclude(e, telemetry.OutcomeUnknown, "interrupted")
+		}
+		if !e.Told {
+			untold = append(untold, *e)
+		}
+	}
+	return untold
 }
 
 // work takes from a queue until ctx ends.
@@ -403,15 +408,8 @@ func (c *Commands) write(e entry) error {
 
 // tell hands the result on until it is kept or ctx ends.
 func (c *Commands) tell(ctx context.Context, e entry) {
-	at, q := c.cfg.Clock.Now()
-	r := telemetry.New(e.Device, at, q, telemetry.Result{Command: e.ID, Outcome: e.Outcome, Detail: e.Detail})
-	r.N = "cmd-" + e.ID
-	for {
-		err := c.cfg.Accept(ctx, r)
-		if err == nil || ctx.Err() != nil {
-			break
-		}
-		c.cfg.Log.Error("result not kept", "device", e.Device, "n", e.ID, "err", err)
+	r := c.result(&e)
+	for !c.told(ctx, &e, r) && ctx.Err() == nil {
 		t := time.NewTimer(tellPause)
 		select {
 		case <-ctx.Done():
@@ -419,10 +417,29 @@ func (c *Commands) tell(ctx context.Context, e entry) {
 		}
 		t.Stop()
 	}
+}
+
+// result is the reading that tells an outcome.
+func (c *Commands) result(e *entry) telemetry.Reading {
+	at, q := c.cfg.Clock.Now()
+	r := telemetry.New(e.Device, at, q, telemetry.Result{Command: e.ID, Outcome: e.Outcome, Detail: e.Detail})
+	r.N = "cmd-" + e.ID
+	return r
+}
+
+// told tries once to hand a result on, and writes down that it is kept.
+func (c *Commands) told(ctx context.Context, e *entry, r telemetry.Reading) bool {
+	if err := c.cfg.Accept(ctx, r); err != nil {
+		if ctx.Err() == nil {
+			c.cfg.Log.Error("result not kept", "device", e.Device, "n", e.ID, "err", err)
+		}
+		return false
+	}
 	if ctx.Err() == nil && !e.Told {
 		e.Told = true
-		if err := c.write(e); err != nil {
+		if err := c.write(*e); err != nil {
 			c.cfg.Log.Debug("told not written", "n", e.ID, "err", err)
 		}
 	}
+	return true
 }
