@@ -78,6 +78,17 @@ type stand struct {
 	told   []telemetry.Body
 	board  []telemetry.Locker // as the spool got them
 	kept   []byte             // the list
+
+	crash func()                       // called where the power may go
+	saw   func(telemetry.Locker)       // each of the board's readings
+	sees  func(o Opening, pulsed bool) // each opening that the relay takes
+}
+
+// hook is a place where the power may go.
+func (s *stand) hook() {
+	if s.crash != nil {
+		s.crash()
+	}
 }
 
 type door struct{ open, item, jammed, told, toldItem, known bool }
@@ -146,7 +157,10 @@ func (s *stand) do(fx []Effect) {
 	for i := range fx {
 		switch e := &fx[i]; {
 		case e.Write != nil:
-			if s.book.write(e.Write) == nil {
+			s.hook()
+			err := s.book.write(e.Write)
+			s.hook()
+			if err == nil {
 				continue
 			}
 			for _, r := range fx[i+1:] {
@@ -170,27 +184,39 @@ func (s *stand) do(fx []Effect) {
 // relay lets the command path act on what it was asked for.
 func (s *stand) relay() {
 	for len(s.asked) > 0 {
-		o := s.asked[0]
-		s.asked = s.asked[1:]
-		r := telemetry.Result{Command: o.Op, Outcome: telemetry.Refused, Detail: "stale"}
-		d := &s.doors[o.Cell]
-		switch _, again := s.done[o.Op]; {
-		case again:
-			r.Detail = "repeated"
-		case s.mono > o.Until:
-		case d.open:
-			r.Detail = "already_open"
-		default:
-			s.pulse(o.Op, o.Cell)
-			r.Outcome, r.Detail = telemetry.Done, "opened"
-			if d.jammed {
-				r.Outcome, r.Detail = telemetry.OutcomeUnknown, "jammed"
-			}
-		}
-		s.done[o.Op] = r
-		s.look()
-		s.do(s.core.Outcome(s.now(), r))
+		s.relayOne()
 	}
+}
+
+func (s *stand) relayOne() {
+	o := s.asked[0]
+	s.asked = s.asked[1:]
+	r := telemetry.Result{Command: o.Op, Outcome: telemetry.Refused, Detail: "stale"}
+	d := &s.doors[o.Cell]
+	s.hook()
+	switch _, again := s.done[o.Op]; {
+	case again:
+		r.Detail = "repeated"
+	case s.mono > o.Until:
+	case d.open:
+		r.Detail = "already_open"
+	default:
+		s.done[o.Op] = telemetry.Result{Command: o.Op, Outcome: telemetry.OutcomeUnknown, Detail: "interrupted"} // its intent
+		s.hook()
+		s.pulse(o.Op, o.Cell)
+		s.hook()
+		r.Outcome, r.Detail = telemetry.Done, "opened"
+		if d.jammed {
+			r.Outcome, r.Detail = telemetry.OutcomeUnknown, "jammed"
+		}
+	}
+	if s.sees != nil {
+		s.sees(o, r.Detail == "opened" || r.Detail == "jammed")
+	}
+	s.done[o.Op] = r
+	s.hook()
+	s.look()
+	s.do(s.core.Outcome(s.now(), r))
 }
 
 // pulse drives the lock.
@@ -235,6 +261,10 @@ func (s *stand) look() {
 func (s *stand) says(l telemetry.Locker) telemetry.Locker {
 	got, fx := s.core.Door(s.now(), l)
 	s.board = append(s.board, got)
+	if s.saw != nil {
+		s.saw(got)
+	}
+	s.hook()
 	s.do(fx)
 	return got
 }

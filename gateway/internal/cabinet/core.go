@@ -121,7 +121,7 @@ func (c *Core) newID(prefix string) string {
 
 // ran is the running time.
 func (c *Core) ran(now Now) time.Duration {
-	if !c.dated && now.TQ != telemetry.Unknown && !now.Wall.IsZero() {
+	if !c.dated && believed(now.TQ) {
 		c.dated = true
 		if t := &c.tries; t.WallMS != 0 {
 			slept := now.Wall.Sub(time.UnixMilli(t.WallMS)) - now.Mono
@@ -129,6 +129,11 @@ func (c *Core) ran(now Now) time.Duration {
 		}
 	}
 	return c.offset + now.Mono
+}
+
+// believed reports whether a clock is right enough to shorten a wait: a battery-backed one may have been set by anybody.
+func believed(q telemetry.Quality) bool {
+	return q == telemetry.GNSS || q == telemetry.NTP || q == telemetry.Cloud
 }
 
 func (c *Core) at(no int) *cell {
@@ -156,7 +161,7 @@ func (c *Core) writeTries(now Now) Effect {
 	ran := c.ran(now)
 	c.tries.forget(ran)
 	c.tries.RanMS, c.tries.WallMS = ran.Milliseconds(), 0
-	if now.TQ != telemetry.Unknown {
+	if believed(now.TQ) {
 		c.tries.WallMS = now.Wall.UnixMilli()
 	}
 	c.saved = ran

@@ -295,3 +295,15 @@ func TestOutOfOrder(t *testing.T) {
 type lostDisk struct{ disk }
 
 func (*lostDisk) Read() ([]byte, error) { return nil, errIO }
+
+// A board that says once more what is shut, between the intent and the pulse, doesn't end the op.
+func TestAStatementOfBefore(t *testing.T) {
+	k := newStand(t, 12, s)
+	k.expects(list)
+	k.do(k.core.Scan(k.now(), "YL000100001"))
+	k.says(telemetry.Locker{Cell: telemetry.Some(1), Event: telemetry.CellClosed, Occupied: telemetry.Some(false)})
+	k.relay()
+	require.Equal(t, "put 1", k.word())
+	k.shut(1, true)
+	require.Equal(t, "YL000100001", k.last().Waybill)
+}
