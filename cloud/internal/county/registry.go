@@ -15,7 +15,14 @@ type Registry struct {
 	ColdBoxes  []ColdBox
 	Boundaries []Boundary
 	Gateways   []Gateway
+	Places     []Place
 	Bindings   map[string]string // gateway/device -> vehicle/v03, locker/lk-x, coldbox/cb-v03, boundary/dock-a, courier/c1
+}
+
+// Place says which outlet an address belongs to that contains one of the names.
+type Place struct {
+	Site  string
+	Names []string // in signs or letters, at least two
 }
 
 // Site is a place with a fence: the warehouse or a village outlet.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"yizhan/cloud/internal/county"
 	"yizhan/configs/strict"
@@ -85,6 +86,11 @@ type gs1 struct {
 // defaultBase is reserved for examples (RFC 2606): it names things, and nobody answers there.
 const defaultBase = "https://id.county.example"
 
+type place struct {
+	Site  string   `yaml:"site" strict:"required"`
+	Names []string `yaml:"names" strict:"required"`
+}
+
 // file is county.yaml.
 type file struct {
 	Name       text       `yaml:"name" strict:"required"`
@@ -96,6 +102,7 @@ type file struct {
 	Lockers    []locker   `yaml:"lockers"`
 	ColdBoxes  []coldBox  `yaml:"cold_boxes"`
 	Boundaries []boundary `yaml:"boundaries"`
+	Places     []place    `yaml:"places"`
 	Gateways   []gateway  `yaml:"gateways"`
 	Bindings   []binding  `yaml:"bindings"`
 }
@@ -182,6 +189,7 @@ func (f *file) Validate() error {
 		n.oneOf(at+"kind", v.Kind, "postal_van", "carrier_van", "rural_bus", "freight")
 	}
 	f.validateThings(n)
+	f.validatePlaces(n)
 	f.validateBoards(n)
 	return errors.Join(n.errs...)
 }
@@ -231,7 +239,20 @@ func (f *file) validateThings(n *names) {
 		at := fmt.Sprintf("boundaries[%d].", i)
 		n.add(at+"id", "boundary", b.ID)
 		n.want(at+"site", "site", b.Site)
-		n.oneOf(at+"kind", b.Kind, county.Inbound, county.Outbound)
+		n.oneOf(at+"kind", b.Kind, county.Inbound, county.Outbound, county.Sorting)
+	}
+}
+
+// validatePlaces: a name that says nothing would lead every address astray.
+func (f *file) validatePlaces(n *names) {
+	for i, p := range f.Places {
+		at := fmt.Sprintf("places[%d].", i)
+		n.want(at+"site", "site", p.Site)
+		for j, name := range p.Names {
+			if r := utf8.RuneCountInString(strings.TrimSpace(name)); r < 2 || r > 64 {
+				n.fail(fmt.Sprintf("%snames[%d]", at, j), "must have 2 to 64 characters")
+			}
+		}
 	}
 }
 
@@ -261,12 +282,12 @@ func (f *file) validateBoards(n *names) {
 		switch kind {
 		case "vehicle", "locker", "coldbox", "boundary", "site":
 			n.want(at+"thing", kind, id)
-		case "courier":
+		case "courier", "bench":
 			if !telemetry.ValidID(id) {
-				n.fail(at+"thing", "must be courier/ and 1 to 32 of a-z, 0-9 and '-'")
+				n.fail(at+"thing", "must be %s/ and 1 to 32 of a-z, 0-9 and '-'", kind)
 			}
 		default:
-			n.fail(at+"thing", "%q is none of vehicle/, locker/, coldbox/, boundary/, site/, courier/", b.Thing)
+			n.fail(at+"thing", "%q is none of vehicle/, locker/, coldbox/, boundary/, site/, courier/, bench/", b.Thing)
 		}
 	}
 }
@@ -294,6 +315,9 @@ func (f *file) nouns() *county.Registry {
 	}
 	for _, b := range f.Boundaries {
 		r.Boundaries = append(r.Boundaries, county.Boundary{ID: b.ID, Site: b.Site, Kind: b.Kind})
+	}
+	for _, p := range f.Places {
+		r.Places = append(r.Places, county.Place{Site: p.Site, Names: p.Names})
 	}
 	for _, g := range f.Gateways {
 		r.Gateways = append(r.Gateways, county.Gateway{ID: g.ID, Site: g.Site, Vehicle: g.Vehicle})

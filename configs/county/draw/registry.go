@@ -65,6 +65,7 @@ func (c *county) yaml() []byte {
 	p("\nboundaries:")
 	p("  - {id: dock-a, site: wh, kind: inbound}")
 	p("  - {id: dock-b, site: wh, kind: outbound}")
+	c.places(p)
 	p("\ngateways:")
 	p("  - {id: wh-1, site: wh}")
 	for i := range vanTable {
@@ -76,6 +77,22 @@ func (c *county) yaml() []byte {
 	p("  - {id: jt-1} # beside the cloud: its device is the network of terminals")
 	c.bindings(p)
 	return b.Bytes()
+}
+
+// places say which villages an outlet serves besides its own: those of its township.
+func (c *county) places(p func(format string, args ...any)) {
+	p("\nplaces:")
+	for _, o := range c.outlets {
+		var names []string
+		for _, v := range c.villages {
+			if v.town == o.town && v.zh != o.zh {
+				names = append(names, v.zh, v.en)
+			}
+		}
+		if len(names) > 0 {
+			p("  - {site: out-%s, names: [%s]}", slug(o), strings.Join(names, ", "))
+		}
+	}
 }
 
 // bindings say which device speaks for which thing.
