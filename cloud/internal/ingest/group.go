@@ -51,6 +51,30 @@ func (in *Ingest) gather(ctx context.Context, queue <-chan item) (group []item, 
 	return group, size, nil
 }
 
+// Step settles what waits in the queues, one group each, and returns how many frames that were. It doesn't wait
+// for more: a simulation calls it in place of Run. Its error is of the store's being away for longer than Config.Pause allows.
+func (in *Ingest) Step(ctx context.Context) (frames int, err error) {
+	for _, queue := range in.queues {
+		var group []item
+		size := int64(0)
+		for len(queue) > 0 && len(group) < in.cfg.MaxFrames && size < int64(in.cfg.MaxBytes) {
+			it := <-queue
+			group = append(group, it)
+			size += it.size
+		}
+		if len(group) == 0 {
+			continue
+		}
+		err := in.settle(ctx, group)
+		in.room.Release(size)
+		if err != nil {
+			return frames, err
+		}
+		frames += len(group)
+	}
+	return frames, nil
+}
+
 // settle takes a group to the ledger and tells the gateways.
 func (in *Ingest) settle(ctx context.Context, group []item) error {
 	var arrivals []county.Arrival
@@ -121,6 +145,7 @@ func (in *Ingest) told(group []county.Arrival, verdicts []county.Verdict, change
 		lane    telemetry.Lane
 	}
 	acks := map[lane][]frame.Range{}
+	var order []lane
 	var archived []county.Archived
 	for i := range verdicts {
 		v := &verdicts[i]
@@ -135,13 +160,17 @@ func (in *Ingest) told(group []county.Arrival, verdicts []county.Verdict, change
 		} else if v.Fresh == 0 {
 			in.count.add("covered", 1)
 		}
-		acks[lane{v.Gateway, v.Epoch, v.Lane}] = v.Ranges
+		k := lane{v.Gateway, v.Epoch, v.Lane}
+		if _, again := acks[k]; !again {
+			order = append(order, k)
+		}
+		acks[k] = v.Ranges
 	}
 	if len(archived) > 0 {
 		in.cfg.Hand(archived)
 	}
-	for k, ranges := range acks {
-		in.ack(k.gateway, frame.Ack{Epoch: k.epoch, Lane: k.lane, Ranges: ranges, Credit: in.credit(k.gateway)})
+	for _, k := range order {
+		in.ack(k.gateway, frame.Ack{Epoch: k.epoch, Lane: k.lane, Ranges: acks[k], Credit: in.credit(k.gateway)})
 	}
 	in.cfg.Publish(changes)
 }

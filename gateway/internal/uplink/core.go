@@ -158,6 +158,9 @@ func (c *Core) Disconnected() {
 // Hello makes Next say hello again.
 func (c *Core) Hello() { c.wantHello = c.online }
 
+// Behind reports whether the cloud lacks what it once had: the next connection's Core has to know.
+func (c *Core) Behind() bool { return c.behind }
+
 // Counts returns what was counted so far.
 func (c *Core) Counts() Counts { return c.count }
 

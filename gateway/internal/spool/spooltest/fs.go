@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"path"
 	"slices"
@@ -102,6 +103,40 @@ func (f *FS) Ops() []Op {
 	return slices.Clone(f.ops)
 }
 
+// Count returns how many operations there were.
+func (f *FS) Count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.ops)
+}
+
+// Crashed reports whether the power is gone.
+func (f *FS) Crashed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.crashed
+}
+
+// Kill ends the process that uses the file system, and not the power: its locks are free, and what it wrote is there and still not
+// durable.
+func (f *FS) Kill() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.locked)
+}
+
+// Copy returns an image of what is there, as a reader of cards makes it: all of it durable.
+func (f *FS) Copy() *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := New()
+	for n, i := range f.now {
+		node := &inode{cache: slices.Clone(i.cache), disk: slices.Clone(i.cache)}
+		out.now[n], out.disk[n] = node, node
+	}
+	return out
+}
+
 // Keep decides what of the unsynced changes a power cut leaves.
 type Keep struct {
 	None bool       // nothing; else everything
@@ -127,7 +162,8 @@ func (f *FS) Cut(k Keep) *FS {
 	for _, op := range f.names[:names] {
 		apply(left, op)
 	}
-	for n, i := range left {
+	for _, n := range slices.Sorted(maps.Keys(left)) { // in one order, so that one source of randomness leaves one disk
+		i := left[n]
 		b := slices.Clone(i.disk)
 		for _, c := range i.pending {
 			b = c.survive(b, k)
