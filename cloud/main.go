@@ -5,6 +5,7 @@
 //	cloud ca init DIR              make the county's certificate authority
 //	cloud ca server DIR HOST...    make the certificate of the listener for gateways
 //	cloud ca sign DIR CSR.pem      print the certificate of a gateway
+//	cloud ca locker DIR LOCKER [GENERATION]  make the key file of a locker's board
 //	cloud frame FILE               print a frame as JSON
 //	cloud verify -config FILE GATEWAY  verify the archive of a gateway: signatures, chain, nothing missing
 //	cloud version
@@ -57,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if *file == "" || flags.NArg() > 0 {
-		fmt.Fprintln(stderr, "usage: cloud [-check] -config FILE | cloud ca init|server|sign ... | cloud frame FILE | cloud verify -config FILE GATEWAY | cloud version")
+		fmt.Fprintln(stderr, "usage: cloud [-check] -config FILE | cloud ca init|server|sign|locker ... | cloud frame FILE | cloud verify -config FILE GATEWAY | cloud version")
 		return exitUsage
 	}
 	cfg, err := service.Load(*file)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"yizhan/broker/frame"
@@ -76,6 +77,24 @@ func Tool(args []string, stdout io.Writer) error {
 			_, err = stdout.Write(cert)
 		}
 		return err
+	case word == "locker" && (len(args) == 4 || len(args) == 5):
+		return lockerKey(args[2:], stdout)
 	}
-	return fmt.Errorf("%w: cloud ca init DIR | cloud ca server DIR HOST... | cloud ca sign DIR CSR.pem", ErrUsage)
+	return fmt.Errorf("%w: cloud ca init DIR | cloud ca server DIR HOST... | cloud ca sign DIR CSR.pem | cloud ca locker DIR LOCKER [GENERATION]", ErrUsage)
+}
+
+// lockerKey makes the key file of a locker's board and prints its name: the key itself is on no screen.
+func lockerKey(args []string, stdout io.Writer) error {
+	generation := 1
+	if len(args) == 3 {
+		var err error
+		if generation, err = strconv.Atoi(args[2]); err != nil {
+			return fmt.Errorf("%w: GENERATION %.20q is no number", ErrUsage, args[2])
+		}
+	}
+	file, err := ca.Locker(args[0], args[1], generation, rand.Reader)
+	if err == nil {
+		_, err = fmt.Fprintln(stdout, file)
+	}
+	return err
 }

@@ -12,6 +12,8 @@
 //   - Sign refuses a request that isn't signed by its own key, whose key isn't Ed25519, or whose
 //     common name is no id, and takes nothing else from it: not its names, not its extensions.
 //   - Private keys are written with mode 0600, completely or not at all.
+//   - A locker's key (Locker) comes from one master secret, made when it is first needed, and shows nothing of it or of another's
+//     (broker/pickup). A lost card is answered with a new generation.
 //
 // A certificate's validity starts in 1970: a board without a clock battery wakes up there and must
 // still be able to prove itself and to trust the cloud. It does not: revoke; a board that is lost is
