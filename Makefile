@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD   := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 DIST    := cloud/internal/web/dist
 
-.PHONY: help run build test arm size lint fuzz e2e ui bench bench-ingest bench-gateway mutate deps clean
+.PHONY: help run build test arm size lint fuzz e2e ui bench bench-ingest bench-gateway bench-spool mutate deps clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,11 @@ bench-gateway: ## what a gateway costs: acknowledgements beside bare mochi, CPU,
 	$(BUILD) -o bin/ ./gateway
 	go build -trimpath -o bin/bench-gateway ./gateway/bench-gateway
 	bin/bench-gateway
+
+bench-spool: ## what a durable record costs beside bare loops, in bytes, writes and flushes of the device; opening 10 GiB
+	@mkdir -p bin
+	go build -trimpath -o bin/bench-spool ./gateway/bench-spool
+	bin/bench-spool
 
 deps: ## what the tests need, installed where it is missing
 	@.ci/deps

@@ -41,6 +41,9 @@ func (s *Spool) covered(g *segment) bool {
 func (s *Spool) collect(need int64) int {
 	now := s.stamp().mono
 	s.mu.Lock()
+	if need > 0 && s.opt.MaxBytes >= 16*moreSpares*s.opt.SegmentBytes/2 { // fewer cursors and folder syncs
+		need = max(need, moreSpares*s.opt.SegmentBytes)
+	}
 	due := s.expireNow || now >= s.expireAt
 	if !due && need <= 0 {
 		s.mu.Unlock()
@@ -86,7 +89,7 @@ func (s *Spool) discard(dead []*segment) {
 		used -= g.size
 	}
 	s.mu.Unlock()
-	if err := s.main.discard(files, min(s.opt.spares(), int((s.opt.MaxBytes-used)/s.opt.SegmentBytes))); err != nil {
+	if err := s.main.discard(files, min(s.opt.spares()+moreSpares, int((s.opt.MaxBytes-used)/s.opt.SegmentBytes))); err != nil {
 		s.log.Warn("segment not removed", "err", err, "n", len(files))
 	}
 	s.mirror.discard(dead)

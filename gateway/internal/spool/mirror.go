@@ -235,7 +235,7 @@ func (m *mirror) discard(dead []*segment) {
 	if len(files) == 0 {
 		return
 	}
-	if err := m.vol.discard(files, m.spool.opt.spares()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := m.vol.discard(files, m.spool.opt.spares()+moreSpares); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.fail(err)
 	}
 }

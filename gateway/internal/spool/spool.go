@@ -51,7 +51,8 @@ const (
 	stepEvery   = 5 * time.Second
 	refillPause = time.Minute // after room for a spare could not be had
 
-	maxSpares = 8
+	maxSpares  = 8 // for which room is taken beforehand
+	moreSpares = 4 // that are kept of what is let go: so many go at once where they are small beside the whole
 )
 
 func (o *Options) defaults() error {

@@ -51,7 +51,7 @@ func (v *volume) adopt(num uint64) {
 	}
 	sp, ok := v.look(f)
 	f.Close()
-	if sp.num = num; !ok || len(v.spares) >= maxSpares {
+	if sp.num = num; !ok || len(v.spares) >= maxSpares+moreSpares {
 		_ = v.fs.Remove(name)
 		return
 	}
@@ -140,43 +140,53 @@ type discarded struct {
 	num  uint64
 }
 
-// discard lets segment files go. Of the whole ones, as many as room allows become spares.
+// discard lets segment files go. Of the whole ones, as many as room allows become spares; one that was a segment is worth
+// more than one that wasn't.
 func (v *volume) discard(dead []discarded, room int) error {
-	kept := len(v.spares)
+	fresh := 0
 	var first error
 	for _, d := range dead {
-		err := v.let(d, room)
+		spared, err := v.let(d, room)
+		if spared {
+			fresh++
+		}
 		if first == nil && err != nil {
 			first = err
 		}
 	}
-	if len(v.spares) > kept { // only now may their content go
+	if fresh > 0 { // only now may their content go
 		if err := v.syncDir(); err != nil {
-			v.spares = v.spares[:kept]
+			v.spares = v.spares[:len(v.spares)-fresh]
 			return err
 		}
 	}
 	return first
 }
 
-func (v *volume) let(d discarded, room int) error {
+func (v *volume) let(d discarded, room int) (spared bool, err error) {
+	if len(v.spares) >= room && len(v.spares) > 0 && !v.spares[0].used {
+		if err := v.fs.Remove(v.path(spareName(v.spares[0].num))); err != nil {
+			return false, err
+		}
+		v.spares = v.spares[1:]
+	}
 	if len(v.spares) < room {
 		f, err := v.fs.Open(v.path(d.name))
 		if err != nil {
-			return err
+			return false, err
 		}
 		sp, ok := v.look(f)
 		f.Close()
 		if ok && sp.used {
 			if err := v.fs.Rename(v.path(d.name), v.path(spareName(d.num))); err != nil {
-				return err
+				return false, err
 			}
 			sp.num = d.num
 			v.spares = append(v.spares, sp)
-			return nil
+			return true, nil
 		}
 	}
-	return v.fs.Remove(v.path(d.name))
+	return false, v.fs.Remove(v.path(d.name))
 }
 
 // reserve takes room for one more spare. It isn't synced: what isn't there after a power cut is taken again.
