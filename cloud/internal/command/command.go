@@ -148,6 +148,15 @@ func (d *Desk) Shown(c county.Command) county.Command {
 	return c
 }
 
+// Find returns an order as people are told of it now.
+func (d *Desk) Find(ctx context.Context, id string) (c county.Command, found bool, err error) {
+	c, found, err = d.store.Command(ctx, id)
+	if err != nil {
+		return c, false, fmt.Errorf("command: %w", err)
+	}
+	return d.Shown(c), found, nil
+}
+
 // Heard tells that a hello of gateway was taken.
 func (d *Desk) Heard(gateway string) {
 	d.mu.Lock()
@@ -181,11 +190,17 @@ func (d *Desk) Run(ctx context.Context) error {
 
 // deliver sends one order, or has it refused.
 func (d *Desk) deliver(ctx context.Context, c county.Command) error {
-	gateway, device, _ := strings.Cut(c.Device, "/")
+	gateway, _, _ := strings.Cut(c.Device, "/")
 	boot, mono, ok, err := d.clock(ctx, gateway, c.ID)
 	if err != nil {
 		return err
 	}
+	return d.dispatch(ctx, c, boot, mono, ok)
+}
+
+// dispatch sends an order with what is known of the gateway's clock, or has it refused where nothing is known (ok false).
+func (d *Desk) dispatch(ctx context.Context, c county.Command, boot frame.Boot, mono int64, ok bool) error {
+	gateway, device, _ := strings.Cut(c.Device, "/")
 	now := d.opt.Now().UTC().Truncate(time.Millisecond)
 	if ok {
 		// Stored first: what is stored as sent may not have left, but nothing leaves unrecorded.
@@ -195,7 +210,7 @@ func (d *Desk) deliver(ctx context.Context, c county.Command) error {
 			return err
 		}
 		if err := d.post(gateway, frame.Command{
-			ID: c.ID, Issuer: c.Issuer, Device: device, Action: c.Action, Args: c.Args,
+			ID: c.ID, Issuer: c.Issuer, Device: device, Action: c.Action, Args: arguments(c),
 			Boot: boot, MonoNS: mono, LeaseMS: d.opt.Lease.Milliseconds(),
 		}); err == nil {
 			d.sent.Add(1)
@@ -205,6 +220,16 @@ func (d *Desk) deliver(ctx context.Context, c county.Command) error {
 	d.unreachable.Add(1)
 	c.Outcome, c.Detail, c.Answered = telemetry.Refused, Unreachable, &now
 	return d.store.NoteCommand(ctx, c)
+}
+
+// arguments are all that an order's device is told.
+func arguments(c county.Command) map[string]string {
+	if len(c.Secret) == 0 {
+		return c.Args
+	}
+	all := maps.Clone(c.Secret)
+	maps.Copy(all, c.Args)
+	return all
 }
 
 // clock is a report of the gateway's clock that is younger than a third of the lease; ok is false when

@@ -250,3 +250,25 @@ func TestWaitingIsBoundedAndAStoreThatFailsIsTold(t *testing.T) {
 		require.NotZero(t, d.Counters()["lost"])
 	})
 }
+
+func TestWhatIsAPersonsGoesToTheDeviceAndIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, d := newDesk(t, command.Options{})
+		o.boot, o.mono, o.received = frame.Boot{7}, 123_000, time.Now()
+		_, err := d.Issue(t.Context(), county.Command{
+			ID: "n-1-1", Device: "lk-qingshi-1/modem", Action: "send_sms", Args: map[string]string{"ref": "n-1-1"}, Secret: map[string]string{"to": "+8613800138000", "text": "483920"},
+		})
+		require.NoError(t, err)
+		synctest.Wait()
+		wire := o.sent()
+		require.Len(t, wire, 1)
+		require.Equal(t, map[string]string{"ref": "n-1-1", "to": "+8613800138000", "text": "483920"}, wire[0].Args)
+		c, found, err := d.Find(t.Context(), "n-1-1")
+		require.NoError(t, err)
+		require.True(t, found)
+		doc, err := json.Marshal(c)
+		require.NoError(t, err)
+		require.NotContains(t, string(doc), "138")
+		require.NotContains(t, string(doc), "483920")
+	})
+}

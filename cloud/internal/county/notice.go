@@ -165,7 +165,8 @@ type NoticeDesk struct {
 
 // NoticeHead tells one database from another, and an older one from a newer.
 type NoticeHead struct {
-	Store  string // made with the database, kept in its backups
-	Cursor int64  // the last fact that notices were made of
-	End    int64  // the last fact
+	Store  string    // made with the database, kept in its backups
+	Cursor int64     // the last fact that notices were made of
+	End    int64     // the last fact
+	Beat   time.Time // when a worker was last at it
 }

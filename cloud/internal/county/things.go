@@ -153,6 +153,7 @@ type Command struct {
 	Device   string            `json:"device"` // gateway/device
 	Action   string            `json:"action"`
 	Args     map[string]string `json:"args,omitempty"`
+	Secret   map[string]string `json:"-"` // more arguments, a person's: they go to the device, and are stored and shown nowhere
 	Created  time.Time         `json:"created"`
 	Sent     *time.Time        `json:"sent,omitempty"`    // when it left for the gateway
 	Outcome  telemetry.Outcome `json:"outcome,omitempty"` // empty while nothing came back

@@ -1,0 +1,141 @@
+package notify
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"yizhan/cloud/internal/county"
+	"yizhan/cloud/internal/county/channels"
+)
+
+func demoNames(t *testing.T) *names {
+	zone, err := time.LoadLocation("Asia/Shanghai")
+	require.NoError(t, err)
+	return &names{registry: smallCounty(), zone: zone, sign: channels.DefaultNotify().Sign, codes: code}
+}
+
+func someNotice(e county.NoticeEvent) *county.Notice {
+	return &county.Notice{ID: "n-1", Waybill: "YZ2600000001", Event: e, About: county.NoticeAbout{
+		Site: "out-qingshi", Locker: "lk-qingshi", Cell: 23, Deposit: "d-0123456789abcdef", Until: time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC), Class: county.Damage,
+	}}
+}
+
+// The default alphabet of 3GPP TS 23.038, as far as our texts use it.
+const gsm7 = "@$ !\"#%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+func septets(s string) int {
+	n := 0
+	for _, r := range s {
+		switch {
+		case strings.ContainsRune(gsm7, r):
+			n++
+		case strings.ContainsRune("[]{}~\\|^€", r):
+			n += 2
+		default:
+			return 1 << 20
+		}
+	}
+	return n
+}
+
+func TestEveryTextIsOneMessage(t *testing.T) {
+	s := demoNames(t)
+	for _, event := range channels.Events {
+		for _, known := range []bool{true, false} {
+			e, class, _ := strings.Cut(event, ".")
+			n := someNotice(county.NoticeEvent(e))
+			n.About.Class = county.ExceptionClass(class)
+			if !known {
+				n.About.Cell, n.About.Until, n.About.Deposit = 0, time.Time{}, ""
+			}
+			l := &lane{}
+			zh := s.message(n, &county.Recipient{Phone: "13800138000"}, l, nil)
+			en := s.message(n, &county.Recipient{Phone: "13800138000", Lang: "en"}, l, nil)
+			require.LessOrEqual(t, UCS2(zh.Text), 70, "%s: %s", event, zh.Text)
+			require.LessOrEqual(t, septets(en.Text), 160, "%s: %s", event, en.Text)
+			for _, text := range []string{zh.Text, en.Text} {
+				require.NotContains(t, text, "{", event)
+				require.NotContains(t, text, "  ", event)
+				require.Contains(t, text, "0001", event)
+			}
+		}
+	}
+}
+
+func TestTextOfADeposit(t *testing.T) {
+	s := demoNames(t)
+	n := someNotice(county.NoticeDeposited)
+	c := code("", n.About.Deposit)
+	who := &county.Recipient{Phone: "13800138000"}
+	require.Equal(t, "【云岭驿站】取件码"+c+"，快件在青石村智能柜23号格，请于11月24日18时前取。单号尾号0001", s.message(n, who, &lane{}, nil).Text)
+	require.Equal(t, "[Yunling Post] Code "+c+": parcel ..0001 is in cell 23 of Qingshi locker until 24 Nov 18:00.",
+		s.message(n, &county.Recipient{Phone: "1", Lang: "en"}, &lane{}, nil).Text)
+	s.codes = nil
+	require.Equal(t, "【云岭驿站】快件在青石村智能柜23号格，请于11月24日18时前取。单号尾号0001", s.message(n, who, &lane{}, nil).Text)
+}
+
+func TestTemplatesOfTheChannelComeFirst(t *testing.T) {
+	s := demoNames(t)
+	n := someNotice(county.NoticeException)
+	l := &lane{set: channels.Channel{Templates: map[string]channels.Template{"exception": {ZH: "{sign}{class}", ID: "SMS_1", Params: []string{"tail", "site"}}}}}
+	m := s.message(n, &county.Recipient{Phone: "1", Lang: "en"}, l, map[string]channels.Template{"exception.damage": {ZH: "x"}})
+	require.Equal(t, "Yunling Postdamage", m.Text, "a text in one language serves both")
+	require.Equal(t, "SMS_1", m.Template)
+	require.Equal(t, []string{"0001", "Qingshi station"}, m.Params)
+	m = s.message(n, &county.Recipient{Phone: "1"}, &lane{}, map[string]channels.Template{"exception.damage": {ZH: "x"}})
+	require.Equal(t, "x", m.Text)
+}
+
+func TestVirtualNumbers(t *testing.T) {
+	s := demoNames(t)
+	n := someNotice(county.NoticeDeposited)
+	who := &county.Recipient{Phone: "17012345678,4321"}
+	for ext, want := range map[string]struct {
+		fits  bool
+		start string
+	}{"": {false, "【"}, "skip": {false, "【"}, "dial": {true, "【"}, "text": {true, "[4321]【"}} {
+		l := &lane{set: channels.Channel{Extension: ext}}
+		m := s.message(n, who, l, nil)
+		require.Equal(t, want.fits, l.fits(n, who), ext)
+		require.Equal(t, "17012345678", m.Phone)
+		require.Equal(t, "4321", m.Ext)
+		require.True(t, strings.HasPrefix(m.Text, want.start), m.Text)
+	}
+}
+
+func TestACodeIsSpokenDigitByDigit(t *testing.T) {
+	s := demoNames(t)
+	m := s.message(someNotice(county.NoticeDeposited), &county.Recipient{Phone: "1"}, &lane{set: channels.Channel{Form: "speech"}}, nil)
+	c := code("", "d-0123456789abcdef")
+	require.Contains(t, m.Text, strings.Join(strings.Split(c, ""), "，"))
+}
+
+func TestQuietHours(t *testing.T) {
+	zone := time.FixedZone("county", 8*3600)
+	at := func(h, m int) time.Time { return time.Date(2026, 11, 21, h, m, 0, 0, zone) }
+	night := channels.Quiet{From: "21:30", To: "07:00"}
+	for _, c := range []struct {
+		q      channels.Quiet
+		at     time.Time
+		end    time.Time
+		silent bool
+	}{
+		{night, at(12, 0), time.Time{}, false},
+		{night, at(21, 29), time.Time{}, false},
+		{night, at(21, 30), at(7, 0).AddDate(0, 0, 1), true},
+		{night, at(3, 0), at(7, 0), true},
+		{night, at(7, 0), time.Time{}, false},
+		{channels.Quiet{From: "12:00", To: "14:00"}, at(13, 0), at(14, 0), true},
+		{channels.Quiet{From: "12:00", To: "14:00"}, at(14, 0), time.Time{}, false},
+		{channels.Quiet{}, at(3, 0), time.Time{}, false},
+	} {
+		end, silent := c.q.Around(c.at)
+		require.Equal(t, c.silent, silent, "%v at %v", c.q, c.at)
+		if silent {
+			require.True(t, c.end.Equal(end), "%v at %v: %v", c.q, c.at, end)
+		}
+	}
+}
