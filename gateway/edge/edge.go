@@ -69,7 +69,7 @@ func (e *Edge) open() (err error) {
 	}
 	e.spool, err = spool.Open(e.env.FS, filepath.Join(e.cfg.Data, "spool"), spool.Options{
 		Clock: e.env.Clock, Rand: e.env.Rand, SegmentBytes: int64(e.cfg.Spool.SegmentBytes), MaxBytes: int64(e.cfg.Spool.MaxBytes),
-		Linger: e.cfg.Spool.Linger, Logger: e.log,
+		Linger: e.cfg.Spool.Linger, Keep: keep(e.cfg.Spool.Keep), Mirror: e.cfg.Spool.Mirror, Owner: e.cfg.Gateway, Logger: e.log,
 	})
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ const reportEvery = time.Minute
 func (e *Edge) report(ctx context.Context) error {
 	t := time.NewTicker(reportEvery)
 	defer t.Stop()
+	told := map[string]bool{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -39,6 +40,12 @@ func (e *Edge) report(ctx context.Context) error {
 		}
 		if err := e.broker.Accept(ctx, telemetry.New(config.Self, at, q, h)); err != nil && ctx.Err() == nil {
 			e.log.Warn("health not kept", "err", err)
+		}
+		spool := e.spool.Health()
+		for _, a := range watchSpool(&spool, told) {
+			if err := e.broker.Accept(ctx, telemetry.New(config.Self, at, q, a)); err != nil && ctx.Err() == nil {
+				e.log.Warn("alarm not kept", "err", err, "code", a.Code)
+			}
 		}
 	}
 }
@@ -119,24 +126,6 @@ func (e *Edge) reportUplink(r *status.Report) {
 	}})
 }
 
-func (e *Edge) reportSpool(r *status.Report) {
-	c := e.spool.Counters()
-	r.Spool = status.Spool{Bytes: c["bytes"], MaxBytes: uint64(e.cfg.Spool.MaxBytes), Pending: map[string]uint64{}}
-	r.Counters = append(r.Counters, status.Counters{Room: "spool", Values: c})
-	for _, l := range telemetry.Lanes {
-		r.Spool.Pending[l.String()] = 0
-	}
-	for _, s := range e.spool.Lanes() {
-		// Below the highest acknowledged may be holes: they are few, and counted when they are the last.
-		if from := max(s.Acked+1, s.First); from < s.Next {
-			r.Spool.Pending[s.Lane.String()] += s.Next - from
-		}
-	}
-	if r.Spool.Bytes > r.Spool.MaxBytes/10*8 {
-		r.Degraded = append(r.Degraded, "spool more than 80 % full")
-	}
-}
-
 // gauges adds numbers of the process and the board.
 func (e *Edge) gauges(r *status.Report) {
 	var m runtime.MemStats
@@ -144,6 +133,14 @@ func (e *Edge) gauges(r *status.Report) {
 	g := map[string]float64{
 		"goroutines": float64(runtime.NumGoroutine()), "heap_bytes": float64(m.HeapAlloc), "spool_bytes": float64(r.Spool.Bytes),
 		"spool_pending": 0, "uplink_connected": 0, "devices_down": 0,
+		"spool_fill": r.Spool.Fill, "spool_oldest_s": float64(r.Spool.OldestS), "spool_written_bytes_per_hour": float64(r.Spool.WrittenPerHour),
+		"spool_syncs_per_hour": float64(r.Spool.SyncsPerHour),
+	}
+	if r.Card != nil {
+		g["card_written_bytes_per_hour"] = r.Card.WrittenPerHour
+		if r.Card.LifeYears != nil {
+			g["card_life_years"] = *r.Card.LifeYears
+		}
 	}
 	for _, n := range r.Spool.Pending {
 		g["spool_pending"] += float64(n)

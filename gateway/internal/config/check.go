@@ -124,6 +124,12 @@ func (s *Spool) validate() error {
 	if s.Linger < 0 || s.Linger > 250*time.Millisecond {
 		errs = append(errs, strict.Field("spool.linger", "%v is outside 0s to 250ms", s.Linger))
 	}
+	if s.Keep < 0 || s.Keep > 10*365*24*time.Hour {
+		errs = append(errs, strict.Field("spool.keep", "%v is outside 0s to 10 years", s.Keep))
+	}
+	if s.CardTBW < 0 || s.CardTBW > 1e6 {
+		errs = append(errs, strict.Field("spool.card_tbw", "%v is outside 0 to 1000000", s.CardTBW))
+	}
 	return errors.Join(errs...)
 }
 

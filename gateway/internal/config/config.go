@@ -70,6 +70,9 @@ type Spool struct {
 	MaxBytes     Size          `yaml:"max_bytes"`     // of all segments
 	SegmentBytes Size          `yaml:"segment_bytes"` // of one
 	Linger       time.Duration `yaml:"linger"`        // how long a thinnable record may wait for company
+	Keep         time.Duration `yaml:"keep"`          // how long committed records stay, while there is room
+	Mirror       string        `yaml:"mirror"`        // folder on another device for what must never be lost; empty: none
+	CardTBW      float64       `yaml:"card_tbw"`      // terabytes that the card's maker says can be written; 0: not known
 }
 
 // Clock says how far the board's own clock is believed.
@@ -150,7 +153,7 @@ func Default() Config {
 	return Config{
 		Log:    "info",
 		Uplink: Uplink{RetryMin: 5 * time.Second, RetryMax: 10 * time.Minute},
-		Spool:  Spool{MaxBytes: 2 << 30, SegmentBytes: 4 << 20, Linger: 250 * time.Millisecond},
+		Spool:  Spool{MaxBytes: 2 << 30, SegmentBytes: 4 << 20, Linger: 250 * time.Millisecond, Keep: 14 * 24 * time.Hour},
 		Clock:  Clock{RTC: "auto"},
 	}
 }
@@ -182,7 +185,7 @@ func Parse(file string, src []byte, kinds []devices.Factory) (Config, error) {
 
 // resolve makes the paths in c those seen from dir.
 func (c *Config) resolve(dir string) {
-	paths := []*string{&c.Data, &c.Uplink.CA, &c.Uplink.Cert, &c.Uplink.Key, &c.Locker.KeyFile}
+	paths := []*string{&c.Data, &c.Spool.Mirror, &c.Uplink.CA, &c.Uplink.Cert, &c.Uplink.Key, &c.Locker.KeyFile}
 	for i := range c.Broker.Users {
 		paths = append(paths, &c.Broker.Users[i].PasswordHashFile)
 	}

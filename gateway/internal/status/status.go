@@ -33,8 +33,9 @@ type Report struct {
 	Devices  []Device           `json:"devices"`
 	Uplink   Uplink             `json:"uplink"`
 	Spool    Spool              `json:"spool"`
-	Gauges   map[string]float64 `json:"gauges"` // of the process: rss_bytes, goroutines
-	Counters []Counters         `json:"-"`      // of the rooms; in /metrics only
+	Card     *Card              `json:"card,omitempty"` // nil where the kernel doesn't say
+	Gauges   map[string]float64 `json:"gauges"`         // of the process: rss_bytes, goroutines
+	Counters []Counters         `json:"-"`              // of the rooms; in /metrics only
 }
 
 // Clock is the gateway's idea of time.
@@ -77,6 +78,26 @@ type Spool struct {
 	Bytes    uint64            `json:"bytes"`
 	MaxBytes uint64            `json:"max_bytes"`
 	Pending  map[string]uint64 `json:"pending"` // records not acknowledged by the cloud, by lane
+
+	HeldBytes int64   `json:"held_bytes"`       // of segments of which something waits for the cloud
+	KeptBytes int64   `json:"kept_bytes"`       // of committed ones; they go when room is needed
+	Fill      float64 `json:"fill"`             // held of max, 0 to 1
+	Waiting   uint64  `json:"waiting"`          // records that wait for the cloud
+	OldestS   int64   `json:"oldest_s"`         // age of the oldest of them
+	Thinned   bool    `json:"thinned"`          // so little room that positions and climate are thinned
+	Damaged   uint64  `json:"damaged"`          // records lost to damage of the card since the start
+	Mirror    string  `json:"mirror,omitempty"` // ok, lost; absent: none is wanted
+
+	WrittenPerHour uint64 `json:"written_bytes_per_hour"` // by the spool, in the last full hour
+	SyncsPerHour   uint64 `json:"syncs_per_hour"`
+}
+
+// Card is the device under the spool, with all that is written to it.
+type Card struct {
+	Device         string   `json:"device"`
+	WrittenBytes   float64  `json:"written_bytes"`          // since the board was started
+	WrittenPerHour float64  `json:"written_bytes_per_hour"` // on average since then
+	LifeYears      *float64 `json:"life_years,omitempty"`   // at that rate, when the config says what it stands
 }
 
 // Counters is the counters of one room.
@@ -158,6 +179,7 @@ func WriteMetrics(to io.Writer, r Report) error {
 	for _, l := range slices.Sorted(maps.Keys(r.Spool.Pending)) {
 		w.value("yizhan_spool_pending", float64(r.Spool.Pending[l]), "lane", l)
 	}
+	writeSpool(w, &r)
 	w.family("yizhan_device_up", "gauge", "1 while the driver runs.")
 	for _, d := range r.Devices {
 		w.value("yizhan_device_up", b2f(d.Status == "running"), "device", d.ID, "kind", d.Kind)
@@ -194,6 +216,37 @@ func (w *metrics) goRuntime() {
 	w.value("yizhan_go_allocs_total", float64(s[0].Value.Uint64()))
 	w.family("yizhan_go_gc_total", "counter", "Runs of the collector.")
 	w.value("yizhan_go_gc_total", float64(s[1].Value.Uint64()))
+}
+
+func writeSpool(w *metrics, r *Report) {
+	for _, m := range []struct {
+		name, help string
+		value      float64
+	}{
+		{"yizhan_spool_held_bytes", "Size of the segments of which something waits for the cloud.", float64(r.Spool.HeldBytes)},
+		{"yizhan_spool_kept_bytes", "Size of the segments that are committed and kept while there is room.", float64(r.Spool.KeptBytes)},
+		{"yizhan_spool_fill_ratio", "How full the spool is of what waits for the cloud, 0 to 1.", r.Spool.Fill},
+		{"yizhan_spool_waiting", "Records that wait for the cloud.", float64(r.Spool.Waiting)},
+		{"yizhan_spool_oldest_seconds", "Age of the oldest record that waits.", float64(r.Spool.OldestS)},
+		{"yizhan_spool_thinned", "1 while positions and climate are thinned for want of room.", b2f(r.Spool.Thinned)},
+		{"yizhan_spool_written_bytes_per_hour", "Written by the spool in the last full hour.", float64(r.Spool.WrittenPerHour)},
+		{"yizhan_spool_syncs_per_hour", "Syncs by the spool in the last full hour.", float64(r.Spool.SyncsPerHour)},
+	} {
+		w.family(m.name, "gauge", m.help)
+		w.value(m.name, m.value)
+	}
+	if r.Spool.Mirror != "" {
+		w.family("yizhan_spool_mirror_up", "gauge", "1 while the mirror of the spool is written.")
+		w.value("yizhan_spool_mirror_up", b2f(r.Spool.Mirror == "ok"))
+	}
+	if c := r.Card; c != nil {
+		w.family("yizhan_card_written_bytes_total", "counter", "Written to the device under the spool since the board was started.")
+		w.value("yizhan_card_written_bytes_total", c.WrittenBytes, "device", c.Device)
+		if c.LifeYears != nil {
+			w.family("yizhan_card_life_years", "gauge", "How long the device lasts at the rate since the start.")
+			w.value("yizhan_card_life_years", *c.LifeYears, "device", c.Device)
+		}
+	}
 }
 
 type metrics struct{ *bufio.Writer }
