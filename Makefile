@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD   := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 DIST    := cloud/internal/web/dist
 
-.PHONY: help run build test arm size lint fuzz e2e ui bench bench-ingest bench-gateway bench-spool mutate deps clean
+.PHONY: help run build test arm size lint fuzz e2e ui bench bench-ingest bench-gateway bench-loss bench-spool mutate deps clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ bench-spool: ## what a durable record costs beside bare loops, in bytes, writes 
 	@mkdir -p bin
 	go build -trimpath -o bin/bench-spool ./gateway/bench-spool
 	bin/bench-spool
+
+bench-loss: deps build ## the same faults through ours, a Mosquitto bridge and Paho's file store: what is lost
+	go build -trimpath -o bin/bench-loss ./firmware-sim/bench-loss
+	bin/bench-loss
 
 deps: ## what the tests need, installed where it is missing
 	@.ci/deps
