@@ -13,6 +13,9 @@ type file struct {
 	path string
 }
 
+// file is the file of a name in the data folder.
+func (e *Edge) file(name string) file { return file{e.env.FS, filepath.Join(e.cfg.Data, name)} }
+
 // Read returns the content, nil when there is no file.
 func (f file) Read() (b []byte, err error) {
 	h, err := f.fs.Open(f.path)

@@ -16,6 +16,7 @@ import (
 	"yizhan/devices"
 	"yizhan/devices/telemetry"
 	"yizhan/gateway/internal/cabinet"
+	"yizhan/gateway/internal/clock"
 	"yizhan/gateway/internal/command"
 	"yizhan/gateway/internal/config"
 	"yizhan/gateway/internal/record"
@@ -41,6 +42,8 @@ type Edge struct {
 	drivers []driver
 	taps    *record.Taps
 
+	alarms chan telemetry.Alarm // to be told
+
 	mu    sync.Mutex
 	parts map[string]error // vital parts; what ended them, nil while they run
 }
@@ -56,7 +59,7 @@ func New(cfg Config, env Env) (*Edge, error) {
 	if err := env.defaults(&cfg); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	e := &Edge{cfg: cfg, env: env, log: env.Logger.With("gateway", cfg.Gateway), began: time.Now(), parts: map[string]error{}, taps: record.New()}
+	e := &Edge{cfg: cfg, env: env, log: env.Logger.With("gateway", cfg.Gateway), began: time.Now(), parts: map[string]error{}, taps: record.New(), alarms: make(chan telemetry.Alarm, 16)}
 	if err := e.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("gateway: %w", err), e.Close())
 	}
@@ -84,7 +87,8 @@ func (e *Edge) open() (err error) {
 	e.uplink, err = uplink.New(uplink.Config{
 		Gateway: e.cfg.Gateway, Version: e.env.Version, URL: e.cfg.Uplink.URL, Files: files(&e.cfg),
 		RetryMin: e.cfg.Uplink.RetryMin, RetryMax: e.cfg.Uplink.RetryMax, Dial: e.env.Dial, Jitter: e.env.Jitter,
-		Source: e.spool, Wake: e.spool, Clock: e.env.Clock, Numbers: file{e.env.FS, filepath.Join(e.cfg.Data, "connection")},
+		Source: e.spool, Wake: e.spool, Clock: e.env.Clock, Numbers: e.file("connection"),
+		Past: clock.OpenPast(e.file("time"), e.log), Traffic: e.file("traffic"), MonthMiB: e.cfg.Uplink.MonthMiB, Alarm: e.alarm,
 		Command: func(p []byte) { e.command.Handle(p) }, Expect: e.expect(), Log: e.log,
 	})
 	if err != nil {
@@ -196,6 +200,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		run("cabinet", e.cabinet.Run)
 	}
 	run("health", e.report)
+	run("alarms", e.tellAlarms)
 	if e.page != nil {
 		run("status", func(ctx context.Context) error { return status.Serve(ctx, e.page, e.log, e.Report) })
 	}

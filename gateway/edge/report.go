@@ -115,6 +115,14 @@ func (e *Edge) reportUplink(r *status.Report) {
 	if !u.LastAck.IsZero() {
 		r.Uplink.LastAckS = int64(time.Since(u.LastAck).Seconds())
 	}
+	r.Uplink.Month, r.Uplink.Bytes, r.Uplink.Budget = u.Traffic.Month, u.Traffic.Bytes, u.Traffic.Limit
+	switch {
+	case u.Traffic.Limit == 0:
+	case u.Traffic.Bytes >= u.Traffic.Limit:
+		r.Degraded = append(r.Degraded, "data budget used up")
+	case u.Traffic.Bytes >= u.Traffic.Limit/10*8:
+		r.Degraded = append(r.Degraded, "data budget more than 80 % used")
+	}
 	if u.State != "connected" {
 		r.Degraded = append(r.Degraded, "cloud not connected")
 	}
@@ -122,7 +130,9 @@ func (e *Edge) reportUplink(r *status.Report) {
 	r.Counters = append(r.Counters, status.Counters{Room: "uplink", Values: map[string]uint64{
 		"connects": u.Connects, "connect_failed": u.Failed, "frames": c.Frames, "records": c.Records, "bytes": c.Bytes,
 		"frames_backlog": c.Backlog, "resent_frames": c.Resent, "acks": c.Acks, "acks_bad": c.BadAcks, "hellos": c.Hellos,
-		"unsendable": c.Unsendable, "read_errors": c.ReadErrors,
+		"cloud_behind": c.Behind, "unsendable": c.Unsendable, "read_errors": c.ReadErrors,
+		"bytes_sent": u.Sent, "bytes_heard": u.Heard, "bytes_headers": u.Headers,
+		"messages_sent": u.MessagesSent, "messages_heard": u.MessagesHeard,
 	}})
 }
 

@@ -75,6 +75,9 @@ func (u *Uplink) validate() error {
 	if u.RetryMax < u.RetryMin {
 		bad("retry_max", "%v is less than retry_min %v", u.RetryMax, u.RetryMin)
 	}
+	if u.MonthMiB < 0 || u.MonthMiB > 1<<20 {
+		bad("month_mib", "%d is outside 0 to %d", u.MonthMiB, 1<<20)
+	}
 	return errors.Join(errs...)
 }
 

@@ -44,6 +44,7 @@ type Uplink struct {
 	Key      string        `yaml:"key" strict:"required"`  // this board's Ed25519 key, made by gateway key
 	RetryMin time.Duration `yaml:"retry_min"`              // pause after a lost connection, at first
 	RetryMax time.Duration `yaml:"retry_max"`              // and at most
+	MonthMiB int           `yaml:"month_mib"`              // the data budget of a calendar month; 0: none
 }
 
 // Broker is the MQTT broker for devices and technicians on the local network.

@@ -70,7 +70,10 @@ type Uplink struct {
 	ForS     int64  `json:"for_s"`
 	Err      string `json:"err,omitempty"`
 	Conn     uint64 `json:"conn"`
-	LastAckS int64  `json:"last_ack_s"` // seconds since; -1 when there was none
+	LastAckS int64  `json:"last_ack_s"`             // seconds since; -1 when there was none
+	Month    string `json:"month,omitempty"`        // UTC, 2026-11; absent while no time is known
+	Bytes    int64  `json:"month_bytes"`            // sent and received in it, headers included
+	Budget   int64  `json:"budget_bytes,omitempty"` // what the month may have
 }
 
 // Spool is what is on the card.
@@ -171,6 +174,10 @@ func WriteMetrics(to io.Writer, r Report) error {
 	w.value("yizhan_clock_quality", 1, "tq", r.Clock.TQ)
 	w.family("yizhan_uplink_connected", "gauge", "1 while connected to the cloud.")
 	w.value("yizhan_uplink_connected", b2f(r.Uplink.State == "connected"))
+	w.family("yizhan_uplink_month_bytes", "gauge", "Sent and received in the calendar month, headers of TCP/IP included.")
+	w.value("yizhan_uplink_month_bytes", float64(r.Uplink.Bytes))
+	w.family("yizhan_uplink_budget_bytes", "gauge", "What the month may have, 0 without an end.")
+	w.value("yizhan_uplink_budget_bytes", float64(r.Uplink.Budget))
 	w.family("yizhan_spool_bytes", "gauge", "Size of the segments on the card.")
 	w.value("yizhan_spool_bytes", float64(r.Spool.Bytes))
 	w.family("yizhan_spool_max_bytes", "gauge", "What they may grow to.")

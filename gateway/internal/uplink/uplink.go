@@ -2,7 +2,6 @@ package uplink
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,10 +13,7 @@ import (
 	"sync"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
-
 	"yizhan/broker/frame"
-	"yizhan/broker/topic"
 	"yizhan/devices/telemetry"
 )
 
@@ -31,10 +27,16 @@ type Clock interface {
 // Waker is what of a Source tells that it has new records.
 type Waker interface{ Wake() <-chan struct{} }
 
-// Numbers keeps the highest connection number that may have been used.
-type Numbers interface {
+// File keeps a few bytes.
+type File interface {
 	Read() ([]byte, error) // nil when nothing was kept yet
 	Replace([]byte) error  // durable when it returns
+}
+
+// Past is a time that is surely over.
+type Past interface {
+	Note(now time.Time, q telemetry.Quality, mono int64)
+	Time() time.Time
 }
 
 // Config is what an Uplink is made of.
@@ -49,10 +51,14 @@ type Config struct {
 	Source   Source
 	Wake     Waker
 	Clock    Clock
-	Numbers  Numbers
-	Command  func(payload []byte) // takes a command message without waiting
-	Expect   func(payload []byte) // takes a list of what may be put into the locker; nil: there is none
-	Jitter   func() float64       // 0 to 1; nil takes math/rand
+	Past     Past
+	Numbers  File                  // the highest connection number that may have been used
+	Traffic  File                  // the bytes of the month
+	MonthMiB int                   // the data budget of a month; 0: none
+	Alarm    func(telemetry.Alarm) // takes an alarm without waiting
+	Command  func(payload []byte)  // takes a command message without waiting
+	Expect   func(payload []byte)  // takes a list of what may be put into the locker; nil: there is none
+	Jitter   func() float64        // 0 to 1; nil takes math/rand
 	Log      *slog.Logger
 }
 
@@ -68,6 +74,12 @@ type Status struct {
 	Core     Counts
 	Unacked  int // packed bytes under way
 	Window   int
+
+	Sent, Heard   uint64 // bytes of TLS
+	Headers       uint64 // bytes of TCP/IP's headers, and what was sent again
+	MessagesSent  uint64 // MQTT PUBLISHes
+	MessagesHeard uint64
+	Traffic       Traffic
 }
 
 // Uplink keeps the connection to the cloud.
@@ -82,6 +94,11 @@ type Uplink struct {
 	conn, reserved uint64
 	tooEarly       time.Time // a certificate that is valid later than the board's clock says
 	behind         bool      // the cloud that was connected last lacks what it once had
+
+	budget    *Budget
+	traffic   traffic
+	accounted uint64 // bytes that the budget has
+	accountAt int64  // CLOCK_BOOTTIME when it was told last
 }
 
 // The life of a connection.
@@ -102,7 +119,10 @@ func New(cfg Config) (*Uplink, error) {
 	if cfg.Jitter == nil {
 		cfg.Jitter = rand.Float64
 	}
-	return &Uplink{cfg: cfg, host: u.Host, hello: make(chan struct{}, 1), status: Status{State: "connecting", Since: time.Now()}}, nil
+	up := &Uplink{cfg: cfg, host: u.Host, hello: make(chan struct{}, 1), status: Status{State: "connecting", Since: time.Now()}}
+	up.budget = NewBudget(int64(cfg.MonthMiB)<<20, cfg.Traffic, cfg.Log)
+	up.account(0)
+	return up, nil
 }
 
 // Hello says hello again, so that the cloud knows the board's boot and monotonic time.
@@ -132,6 +152,7 @@ func (u *Uplink) set(change func(*Status)) {
 
 // Run connects and reconnects until ctx ends.
 func (u *Uplink) Run(ctx context.Context) error {
+	defer u.budget.Close()
 	u.numbers()
 	bound := u.cfg.RetryMin
 	first := true
@@ -139,6 +160,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 	for {
 		u.set(func(s *Status) { s.State = "connecting" })
 		began, connected, err := u.session(ctx)
+		u.account(0)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -178,6 +200,37 @@ func (u *Uplink) Run(ctx context.Context) error {
 	}
 }
 
+// account tells the budget what was sent and received, if it wasn't told for as long as every, and notes the time.
+func (u *Uplink) account(every time.Duration) {
+	_, mono := u.cfg.Clock.Mono()
+	if mono-u.accountAt < int64(every) {
+		return
+	}
+	u.accountAt = mono
+	now, q := u.cfg.Clock.Now()
+	u.cfg.Past.Note(now, q, mono)
+	if !trusted(q) {
+		now = time.Time{} // no month is begun by a clock that may be wrong by years
+	}
+	u.traffic.sample()
+	total := u.traffic.bytes()
+	reached := u.budget.Add(now, mono, int64(total-u.accounted))
+	u.accounted = total
+	for _, level := range reached {
+		severity := telemetry.Minor
+		if level >= 100 {
+			severity = telemetry.Major
+		}
+		u.cfg.Log.Warn("data budget", "n", level, "bytes", u.budget.Traffic().Bytes)
+		u.cfg.Alarm(telemetry.Alarm{Code: "data_budget", Severity: severity, Detail: u.budget.Traffic().detail(level)})
+	}
+	u.set(func(s *Status) {
+		s.Sent, s.Heard, s.Headers = u.traffic.sent.Load(), u.traffic.heard.Load(), u.traffic.headers.Load()
+		s.MessagesSent, s.MessagesHeard = u.traffic.messagesSent.Load(), u.traffic.messagesHeard.Load()
+		s.Traffic = u.budget.Traffic()
+	})
+}
+
 // numbers takes the next block of connection numbers. A card that fails stops no connection: the number only orders births
 // and wills.
 func (u *Uplink) numbers() {
@@ -197,202 +250,4 @@ func (u *Uplink) numbers() {
 	if err := u.cfg.Numbers.Replace(strconv.AppendUint(nil, u.reserved, 10)); err != nil {
 		u.cfg.Log.Error("connection number not kept", "err", err)
 	}
-}
-
-// session is one connection, from dialling to its end.
-func (u *Uplink) session(ctx context.Context) (began time.Time, connected bool, err error) {
-	id, err := u.cfg.Files.Load(u.cfg.Gateway)
-	if err != nil {
-		return began, false, err
-	}
-	enc, err := frame.NewEncoder(id.Key)
-	if err != nil {
-		return began, false, err
-	}
-	if u.conn++; u.conn >= u.reserved {
-		u.numbers()
-	}
-	core := NewCore(CoreConfig{Gateway: u.cfg.Gateway, Version: u.cfg.Version, Source: u.cfg.Source, Encode: enc.EncodeAs, Mono: u.cfg.Clock.Mono, Log: u.cfg.Log,
-		Behind: u.behind})
-	defer func() { u.behind = core.behind }()
-	s := &session{u: u, core: core, base: u.Status().Core, acks: make(chan []byte, 64), lost: make(chan error, 1)}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	s.done = ctx.Done()
-	if err := s.connect(ctx, id); err != nil {
-		return began, false, err
-	}
-	began = time.Now()
-	u.set(func(st *Status) { st.State, st.Err, st.Conn, st.Connects = "connected", "", u.conn, st.Connects+1 })
-	u.cfg.Log.Info("cloud reached", "addr", u.host, "n", u.conn)
-	return began, true, s.run(ctx)
-}
-
-// A session is one connection's client and Core. All but the client's callbacks runs in Run's goroutine.
-type session struct {
-	u      *Uplink
-	core   *Core
-	base   Counts
-	client mqtt.Client
-	acks   chan []byte
-	lost   chan error
-	done   <-chan struct{}
-}
-
-func (s *session) connect(ctx context.Context, id *Identity) error {
-	gw := s.u.cfg.Gateway
-	will, birth := state(s.u.conn, false), state(s.u.conn, true)
-	var dialErr error
-	o := mqtt.NewClientOptions().AddBroker("tls://"+s.u.host).SetClientID(gw).SetCleanSession(true).SetProtocolVersion(4).
-		SetAutoReconnect(false).SetConnectRetry(false).SetConnectTimeout(connectWait).SetWriteTimeout(connectWait).
-		SetKeepAlive(keepAlive).SetPingTimeout(keepAlive/2).SetOrderMatters(true).
-		SetBinaryWill(topic.Up(gw, topic.State), will, 1, true).
-		SetConnectionLostHandler(func(_ mqtt.Client, err error) { s.end(err) }).
-		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (conn net.Conn, err error) {
-			conn, err = s.u.dial(ctx, id)
-			dialErr = err
-			return conn, err
-		})
-	s.client = mqtt.NewClient(o)
-	if err := wait(ctx, s.client.Connect(), connectWait); err != nil {
-		s.client.Disconnect(0)
-		return errors.Join(dialErr, err)
-	}
-	takes := map[string]mqtt.MessageHandler{topic.Ack: s.onAck, topic.Command: s.onCommand, topic.Config: s.onConfig}
-	if s.u.cfg.Expect != nil {
-		takes[topic.Expect] = s.onExpect
-	}
-	for what, take := range takes {
-		t := s.client.Subscribe(topic.Down(gw, what), 1, take)
-		err := wait(ctx, t, connectWait)
-		if sub, ok := t.(*mqtt.SubscribeToken); err == nil && ok && sub.Result()[topic.Down(gw, what)] > 2 {
-			err = errors.New("refused") // MQTT 3.1.1, 3.9.3: 0x80
-		}
-		if err != nil {
-			s.client.Disconnect(0)
-			return fmt.Errorf("subscribe to %s: %w", what, err)
-		}
-	}
-	s.client.Publish(topic.Up(gw, topic.State), 1, true, birth)
-	return nil
-}
-
-func state(conn uint64, online bool) []byte {
-	b, err := json.Marshal(frame.State{Conn: conn, Online: online})
-	if err != nil {
-		panic("BUG: state: " + err.Error())
-	}
-	return b
-}
-
-func wait(ctx context.Context, t mqtt.Token, limit time.Duration) error {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return errors.New("no answer")
-	case <-t.Done():
-		return t.Error()
-	}
-}
-
-// The handlers below are called by the client, one at a time. What they wait for ends with the session.
-
-func (s *session) onAck(_ mqtt.Client, m mqtt.Message) {
-	select {
-	case s.acks <- m.Payload():
-	case <-s.done:
-	}
-}
-
-func (s *session) onCommand(_ mqtt.Client, m mqtt.Message) {
-	if m.Retained() { // never sent so by the cloud; a command that waited somewhere is a stale one
-		s.u.cfg.Log.Warn("retained command refused")
-		return
-	}
-	s.u.cfg.Command(m.Payload())
-}
-
-func (s *session) onExpect(_ mqtt.Client, m mqtt.Message) { s.u.cfg.Expect(m.Payload()) }
-
-func (s *session) onConfig(mqtt.Client, mqtt.Message) {
-	s.u.cfg.Log.Warn("config message refused", "err", "configuration is read from the file only")
-}
-
-func (s *session) end(err error) {
-	select {
-	case s.lost <- err:
-	default:
-	}
-}
-
-// run feeds Core and publishes what it wants until the connection or ctx ends.
-func (s *session) run(ctx context.Context) error {
-	s.core.Connected(time.Now(), s.u.conn)
-	tick := time.NewTimer(0)
-	defer tick.Stop()
-	defer s.client.Disconnect(0)
-	for {
-		select {
-		case <-ctx.Done():
-			_ = wait(context.WithoutCancel(ctx), s.client.Publish(topic.Up(s.u.cfg.Gateway, topic.State), 1, true, state(s.u.conn, false)), byeWait)
-			return ctx.Err()
-		case err := <-s.lost:
-			return err
-		case b := <-s.acks:
-			s.ack(b)
-		case <-s.u.hello:
-			s.core.Hello()
-		case <-s.u.cfg.Wake.Wake():
-		case <-tick.C:
-		}
-		pause := time.Duration(0)
-		for range 64 { // then the end gets its turn again
-			m, ok := s.core.Next(time.Now())
-			if !ok {
-				pause = s.core.Idle(time.Now())
-				break
-			}
-			t := s.client.Publish(topic.Up(s.u.cfg.Gateway, m.What), 1, false, m.Payload)
-			select {
-			case <-t.Done():
-				if err := t.Error(); err != nil {
-					return err
-				}
-			default: // a PUBACK says nothing of a commit: nobody waits for it
-			}
-			select {
-			case b := <-s.acks:
-				s.ack(b)
-			default:
-			}
-		}
-		tick.Reset(pause)
-		s.report()
-	}
-}
-
-func (s *session) ack(b []byte) {
-	s.core.Ack(time.Now(), b)
-	var a struct {
-		WallMS int64 `json:"wall_ms"`
-	}
-	if json.Unmarshal(b, &a) == nil && a.WallMS > 0 {
-		s.u.cfg.Clock.ObserveCloud(time.UnixMilli(a.WallMS))
-	}
-}
-
-func (s *session) report() {
-	n, core := s.core.Counts(), s.core
-	s.u.set(func(st *Status) {
-		st.Core = s.base.plus(n)
-		st.LastAck, st.Unacked, st.Window = core.ackAt, core.pace.underway(), core.pace.window
-	})
-}
-
-func (a Counts) plus(b Counts) Counts {
-	return Counts{a.Frames + b.Frames, a.Records + b.Records, a.Bytes + b.Bytes, a.Backlog + b.Backlog, a.Resent + b.Resent,
-		a.Acks + b.Acks, a.BadAcks + b.BadAcks, a.Hellos + b.Hellos, a.Behind + b.Behind, a.Unsendable + b.Unsendable, a.ReadErrors + b.ReadErrors}
 }

@@ -37,6 +37,15 @@ func (c *clock) Mono() (frame.Boot, int64)           { return frame.Boot{1}, 1 }
 func (c *clock) Now() (time.Time, telemetry.Quality) { return c.now, c.q }
 func (c *clock) ObserveCloud(time.Time)              {}
 
+// past is a time that is surely over.
+type past time.Time
+
+func (p past) Note(time.Time, telemetry.Quality, int64) {}
+func (p past) Time() time.Time                          { return time.Time(p) }
+
+// floor is the release that is tested.
+var floor = past(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
+
 type numbers struct {
 	b   []byte
 	bad error
@@ -136,6 +145,7 @@ func testUplink(t *testing.T, p *pki, c *clock, dial func(context.Context, strin
 	u, err := New(Config{
 		Gateway: "van-03", URL: "tls://cloud:8883", Files: p.files, RetryMin: 5 * time.Second, RetryMax: 10 * time.Minute,
 		Dial: dial, Source: &card{t: t, rng: mrand.New(mrand.NewPCG(1, 1))}, Wake: make(waker), Clock: c, Numbers: &numbers{},
+		Past: floor, Traffic: &numbers{}, Alarm: func(telemetry.Alarm) {},
 		Command: func([]byte) {}, Jitter: func() float64 { return 1 }, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -146,52 +156,69 @@ func testUplink(t *testing.T, p *pki, c *clock, dial func(context.Context, strin
 // knows it judges them strictly.
 func TestCertificatesAndABoardWithoutAClock(t *testing.T) {
 	today := time.Now().Truncate(time.Second)
+	month := today.AddDate(0, -1, 0)
 	for name, c := range map[string]struct {
-		board, server time.Time
+		board, server time.Time // certificates, valid for a year
+		past          time.Time // that was kept
 		clock         clock
 		ok            bool
 	}{
-		"all is well":                    {today.AddDate(0, -1, 0), today.AddDate(0, -1, 0), clock{today, telemetry.NTP}, true},
-		"no clock, both from the future": {today.AddDate(0, 1, 0), today.AddDate(0, 2, 0), clock{q: telemetry.Unknown}, true},
-		"no clock, server's is over":     {today.AddDate(3, 0, 0), today.AddDate(0, -1, 0), clock{q: telemetry.Unknown}, false},
-		"known time, server's not yet":   {today.AddDate(0, -1, 0), today.AddDate(0, 1, 0), clock{today, telemetry.NTP}, false},
-		"known time, server's is over":   {today.AddDate(0, -1, 0), today.AddDate(-2, 0, 0), clock{today, telemetry.GNSS}, false},
+		"all is well":                       {month, month, month, clock{today, telemetry.NTP}, true},
+		"no clock, the time was kept":       {month, month, today, clock{q: telemetry.Unknown}, true},
+		"no clock, nothing was kept":        {month, month, time.Time(floor), clock{q: telemetry.Unknown}, true},
+		"no clock, both from the future":    {today.AddDate(0, 1, 0), today.AddDate(0, 2, 0), month, clock{q: telemetry.Unknown}, true},
+		"no clock, server's is over":        {today.AddDate(3, 0, 0), month, month, clock{q: telemetry.Unknown}, false},
+		"no clock, it was kept as over":     {month, today.AddDate(-1, -2, 0), today, clock{q: telemetry.Unknown}, false},
+		"what was kept is years ahead":      {month, month, today.AddDate(40, 0, 0), clock{q: telemetry.Unknown}, true},
+		"a clock chip of 1970":              {month, month, month, clock{time.Unix(100, 0), telemetry.RTC}, true},
+		"a clock chip years ahead":          {month, month, month, clock{today.AddDate(40, 0, 0), telemetry.RTC}, true},
+		"a clock chip knows that it's over": {month, today.AddDate(-1, -2, 0), time.Time(floor).AddDate(-3, 0, 0), clock{today, telemetry.RTC}, false},
+		"known time, server's not yet":      {month, today.AddDate(0, 1, 0), month, clock{today, telemetry.NTP}, false},
+		"known time, server's is over":      {month, today.AddDate(-2, 0, 0), month, clock{today, telemetry.GNSS}, false},
+		"known time, what was kept is off":  {month, month, today.AddDate(0, 11, 0), clock{today, telemetry.Cloud}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPKI(t, c.board, c.server)
-			ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{p.server}, ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS13})
-			require.NoError(t, err)
-			defer ln.Close()
-			go func() {
-				for {
-					conn, err := ln.Accept()
-					if err != nil {
-						return
-					}
-					_, _ = conn.Write([]byte{1}) // once the client's certificate was taken
-					conn.Close()
-				}
-			}()
-			u := testUplink(t, p, &c.clock, func(ctx context.Context, network, addr string) (net.Conn, error) {
-				require.Equal(t, "cloud:8883", addr)
-				return (&net.Dialer{}).DialContext(ctx, network, ln.Addr().String())
-			})
-			id, err := p.files.Load("van-03")
-			require.NoError(t, err)
-			var conn net.Conn
-			for range 2 { // the first attempt may learn that it is later
-				if conn, err = u.dial(t.Context(), id); err == nil {
-					break
-				}
-			}
-			require.Equal(t, c.ok, err == nil, "%v", err)
-			if err == nil {
-				_, err = conn.Read(make([]byte, 1))
-				require.NoError(t, err)
-				require.NoError(t, conn.Close())
-			}
+			require.Equal(t, c.ok, p.connects(t, &c.clock, past(c.past)))
 		})
 	}
+}
+
+// connects reports whether a board of a clock makes a TLS connection, in one of two attempts: the first may learn that it is later.
+func (p *pki) connects(t *testing.T, c *clock, kept past) bool {
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{p.server}, ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS13})
+	require.NoError(t, err)
+	defer ln.Close()
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte{1}) // once the client's certificate was taken
+			conn.Close()
+		}
+	}()
+	u := testUplink(t, p, c, func(ctx context.Context, network, addr string) (net.Conn, error) {
+		require.Equal(t, "cloud:8883", addr)
+		return (&net.Dialer{}).DialContext(ctx, network, ln.Addr().String())
+	})
+	u.cfg.Past = kept
+	id, err := p.files.Load("van-03")
+	require.NoError(t, err)
+	for range 2 {
+		conn, err := u.dial(t.Context(), id)
+		if err != nil {
+			continue
+		}
+		_, err = conn.Read(make([]byte, 1))
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+		require.Greater(t, u.traffic.bytes(), uint64(500), "the handshake is counted")
+		require.Greater(t, u.traffic.headers.Load(), uint64(8*segment), "and the headers")
+		return true
+	}
+	return false
 }
 
 func TestPausesBetweenAttempts(t *testing.T) {
