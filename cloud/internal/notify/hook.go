@@ -3,7 +3,6 @@ package notify
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -86,8 +85,7 @@ func (h *hook) read(query url.Values, kind string, body []byte) (out []county.No
 		}
 	}
 	var trees []any
-	var v any
-	if json.Unmarshal(body, &v) == nil {
+	if v := parse(body); v != nil {
 		if list, ok := v.([]any); ok {
 			trees = list
 		} else {

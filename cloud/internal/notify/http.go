@@ -306,13 +306,19 @@ func (a *answer) field(path string) string {
 	}
 	if !a.read {
 		a.read = true
-		d := json.NewDecoder(bytes.NewReader(a.body))
-		d.UseNumber()
-		if d.Decode(&a.tree) != nil {
-			a.tree = nil
-		}
+		a.tree = parse(a.body)
 	}
 	return at(a.tree, path)
+}
+
+// parse reads JSON, numbers as they stand there; nil when it is none.
+func parse(body []byte) (tree any) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if d.Decode(&tree) != nil {
+		return nil
+	}
+	return tree
 }
 
 // at walks a JSON value by a path such as data.0.code.
