@@ -42,6 +42,7 @@ var models = map[string]model{
 	"gnss":       {append([]string{"chip=nmea", "lat=30.5", "lon=103.2", "clock_wrong", "brown_out"}, lineFaults...), (*stand).gnss},
 	"handheld":   {[]string{"user=handheld", "password=", "text=YL000100001", "clock_wrong", "unplug"}, (*stand).handheld},
 	"jt808":      {[]string{"phone=14400000001", "version=2013", "lat=30.5", "lon=103.2", "gcj02", "wrong_check", "noise", "cut", "clock_wrong", "unplug"}, (*stand).jt808},
+	"keypad":     {append([]string{"family=panel", "keys=1#000000"}, lineFaults...), (*stand).keypad},
 	"llrp":       {append([]string{"tag=" + sampleTag}, callFaults...), (*stand).llrp},
 	"lockerbus":  {append([]string{"family=8a80", "cells=12", "echo", "stuck_door", "jam"}, lineFaults...), (*stand).lockerbus},
 	"modbus":     {append([]string{"unit=1", "celsius=5", "dead_probe"}, lineFaults...), (*stand).modbus},

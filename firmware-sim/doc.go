@@ -16,7 +16,7 @@
 // mend concern the board's cable to the county network.
 //
 // device plays one device by itself, as on a test stand, and prints where: KIND is the word of a gateway's
-// configuration (gnss, jt808, llrp, uhf, lockerbus, mqttlocker, modbus, onewire, sht3x, scale, scanner, modem) or handheld.
+// configuration (gnss, jt808, llrp, uhf, lockerbus, mqttlocker, modbus, onewire, sht3x, scale, scanner, modem, keypad) or handheld.
 // ADDRESS is
 //
 //	pty             a terminal whose name is printed; a path beginning with / is a name for it
@@ -30,6 +30,7 @@
 //	wrong_baud      it is set to another speed
 //	unplug          it is unplugged every 20s (unplug=20s), for a quarter of that
 //	brown_out       it loses its supply for a moment every 20s, and its settings
+//	keys=3#483920   what is typed at a keypad every 5 s; a panel's screens are printed
 //	jam=3           door 3 doesn't let go when its lock is pulsed
 //	stuck_door=3    door 3 stands open and doesn't shut
 //	dead_probe      its probe doesn't measure

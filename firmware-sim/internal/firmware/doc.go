@@ -17,6 +17,7 @@
 //	Thermometers  DS18B20 probes as Linux' w1_therm shows them, in a folder
 //	Bridge    NXP SC18IM704, I2C behind a UART, with SHT3x sensors on its bus, on a Line
 //	Scale     a dock scale's indicator, eight ASCII formats sent ten times a second
+//	Keypad    a locker's touch panel, or a numeric keypad: entries in, words out, on a Line
 //	Scanner   a barcode scanner: AIM identifiers, GS1 element strings
 //	Modem     a GSM modem with SIM, network and service centre: AT commands and SMS in PDU mode
 //	          (3GPP TS 27.005, 23.040), on a Line

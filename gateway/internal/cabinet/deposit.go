@@ -1,6 +1,7 @@
 package cabinet
 
 import (
+	"slices"
 	"time"
 
 	"yizhan/broker/pickup"
@@ -56,7 +57,10 @@ func (c *Core) waybill(now Now, w string) []Effect {
 		return c.refuse(now, w, why)
 	}
 	x := c.free(now, p.Size, 0)
-	if x == nil {
+	switch {
+	case x == nil && !slices.ContainsFunc(c.cells, func(x *cell) bool { return x.open.Known() }): // the board hasn't spoken yet
+		return []Effect{c.show(now, "try_again", 0, 0)}
+	case x == nil:
 		return c.refuse(now, w, "full")
 	}
 	c.tried, c.focus = 1, x.No
