@@ -137,7 +137,7 @@ func TestOtherMakes(t *testing.T) {
 			}
 		}
 		return opened["lk-yuntai-1/board"] != "" && opened["lk-beixi-1/board"] != ""
-	}, time.Minute, 500*time.Millisecond, "opened: %v", &opened)
+	}, patience, 500*time.Millisecond, "opened: %v", &opened)
 	device := func(id, kind string) (value map[string]any) {
 		var d struct {
 			Last map[string]struct{ Value map[string]any }
@@ -178,7 +178,7 @@ func TestAParcelsStory(t *testing.T) {
 			}
 		}
 		return done.Waybill != ""
-	}, time.Minute, 200*time.Millisecond, "stages: %v", &stages)
+	}, patience, 200*time.Millisecond, "stages: %v", &stages)
 
 	require.NoError(t, p.front.get(t.Context(), "/api/v1/parcels/"+done.Waybill, &done))
 	var went []string
@@ -210,7 +210,7 @@ func TestAParcelsStory(t *testing.T) {
 	p = play(t, options{speed: 200, seed: 3, data: data}, nil)
 	require.Eventually(t, func() bool {
 		return p.front.get(t.Context(), "/api/v1/parcels/"+done.Waybill, &done) == nil
-	}, time.Minute, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	require.Equal(t, "picked_up", done.Stage)
 }
 
@@ -238,13 +238,13 @@ func TestNothingMovesThatNoDeviceSaw(t *testing.T) {
 			return err == nil && slices.ContainsFunc(list.Items, func(x timeline) bool { return x.Stage == want })
 		}
 	}
-	require.Eventually(t, stage("created"), time.Minute, 100*time.Millisecond)
+	require.Eventually(t, stage("created"), patience, 100*time.Millisecond)
 	require.Never(t, stage("at_warehouse"), 3*time.Second, 200*time.Millisecond)
 	require.NoError(t, p.do("wh-1", "on"))
-	require.Eventually(t, stage("at_warehouse"), time.Minute, 100*time.Millisecond)
+	require.Eventually(t, stage("at_warehouse"), patience, 100*time.Millisecond)
 	require.ErrorContains(t, order(t.Context(), p.dir, "nobody", "kill"), "no such unit")
 	require.NoError(t, order(t.Context(), p.dir, "van-01", "cut"))
 	require.NoError(t, order(t.Context(), p.dir, "van-01", "mend"))
 	require.NoError(t, order(t.Context(), p.dir, "cloud", "kill"))
-	require.Eventually(t, func() bool { return p.rack.Starts("cloud") == 2 }, time.Minute, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return p.rack.Starts("cloud") == 2 }, patience, 50*time.Millisecond)
 }
