@@ -28,8 +28,10 @@ func TestLocal(t *testing.T) {
 		got = append(got, local(c, "k-1", time.Second))
 		got = append(got, local(c, "k-1", time.Second))
 		got = append(got, local(c, "k-2", -time.Second))
+		synctest.Wait()
 		b.disk.after = 0
 		got = append(got, local(c, "k-3", time.Second))
+		synctest.Wait()
 		b.disk.after = -1
 		got = append(got, c.Local("k-4", "nothing", "open_cell", nil, time.Second))
 	})
