@@ -4,7 +4,7 @@
 //	e, err := edge.New(cfg, edge.Env{Kinds: kinds})
 //	err = e.Run(ctx)                               // until ctx ends
 //
-// New opens in order: data folder, clock, spool, LAN broker, uplink, status page; Run starts what drives them and closes
+// New opens in order: data folder, clock, spool, LAN broker, uplink, commands, the locker's cabinet, status page; Run starts what drives them and closes
 // in reverse. Everything that a gateway takes from the machine comes through Env, so that a test runs one in memory and in made-up time.
 // What Env leaves out is the machine's own.
 //
@@ -22,6 +22,8 @@
 //
 //	spool/       see gateway/internal/spool
 //	commands     see gateway/internal/command
+//	cabinet      see gateway/internal/cabinet, where the gateway keeps a locker
+//	expect       what may be put into it, as the cloud sent it last
 //	connection   the connection numbers that may have been used
 //	record.sock  where "gateway record" asks, see gateway/internal/record
 package edge
