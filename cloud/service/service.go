@@ -202,7 +202,7 @@ func (s *Service) openPages() (err error) {
 	s.api = api.New(api.Config{
 		Events: s.events,
 		Store:  s.store, History: past{s.history}, Desk: s.desk, Stream: s.hub, Registry: s.registry, Map: s.base,
-		Demo: s.cfg.Demo, Speed: s.cfg.Speed, Version: s.env.Version, Busy: command.ErrBusy, Conflict: command.ErrConflict, Cursor: state.ErrCursor,
+		Demo: s.cfg.Demo, Speed: s.cfg.Speed, Labels: s.labels(), Version: s.env.Version, Busy: command.ErrBusy, Conflict: command.ErrConflict, Cursor: state.ErrCursor,
 		Created: s.announced, Now: s.env.Now, Log: s.env.Log,
 	})
 	return nil

@@ -92,6 +92,7 @@ type Config struct {
 	Desk     Desk
 	Stream   http.Handler // GET /stream
 	Events   Events       // nil: no /epcis
+	Labels   Labels       // nil: no labels
 	Registry *county.Registry
 	Map      []byte // GeoJSON of the base map; empty: none
 	Demo     bool
@@ -140,6 +141,7 @@ func New(cfg Config) *API {
 	a.parcels(h)
 	a.commands(h)
 	a.county(h)
+	a.labels(h)
 	a.epcis()
 	a.stream()
 	return a
