@@ -174,6 +174,9 @@ func (s *Spool) tryWrite(log int, recs []pending) error {
 	a := s.active[log]
 	if a == nil || a.f == nil || a.seg.end > headerSize && a.seg.end+size > s.most(log) {
 		next, err := s.make(log) // before the old one is sealed: on a full card that is all there is
+		if errors.Is(err, errNamed) {
+			s.abandon(log)
+		}
 		if err != nil {
 			return err
 		}

@@ -183,8 +183,10 @@ func (q *query) remember(g *segment, off int64) {
 	q.spool.hints.put(h)
 }
 
-// lost notes that the seqs from first to next-1 should have been in g and weren't.
+// lost notes that the seqs from first to next-1 should have been in g and weren't. What is missing between segments was
+// committed and let go, or told of when the spool was opened.
 func (q *query) lost(g *segment, first, next uint64) {
+	first = max(first, g.first[q.slot])
 	if first >= next {
 		return
 	}

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -120,18 +121,30 @@ func (v *volume) create(num uint64, name string, head []byte) (c created, err er
 		err = v.sync(c)
 	}
 	if err == nil {
-		err = v.fs.Rename(old, v.path(name))
+		return c, v.name(c, old, name)
 	}
+	c.Close()
+	_ = v.fs.Remove(old)
+	return created{}, fmt.Errorf("spool: new %s: %w", name, err)
+}
+
+// errNamed says that a segment that could not be made may be found under its name nevertheless. It holds no record, and
+// goes at the next opening; but there it bounds the segment before it, which must not be written any more.
+var errNamed = errors.New("not made")
+
+// name gives a new segment its name.
+func (v *volume) name(c created, old, name string) error {
+	err := v.fs.Rename(old, v.path(name))
 	if err == nil {
-		old = v.path(name)
 		err = v.syncDir()
 	}
-	if err != nil {
-		c.Close()
-		_ = v.fs.Remove(old) // what stays behind holds no record and goes at the next opening
-		return created{}, fmt.Errorf("spool: new %s: %w", name, err)
+	if err == nil {
+		return nil
 	}
-	return c, nil
+	c.Close()
+	_ = v.fs.Remove(old)
+	_ = v.fs.Remove(v.path(name))
+	return fmt.Errorf("spool: new %s %w: %w", name, errNamed, err)
 }
 
 // discarded is a segment file that nobody needs.

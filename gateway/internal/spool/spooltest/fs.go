@@ -27,8 +27,9 @@ var errLie = errors.New("says it is done")
 // Op is a call that changes the disk.
 type Op struct {
 	Kind string // create, write, truncate, allocate, sync, rename, remove, syncdir
-	Name string
-	Len  int // bytes of a write
+	Dir  string // folder
+	Name string // in it; of a rename the old one
+	Len  int    // bytes of a write
 }
 
 // FS is the file system. Its zero value is not usable; see New.
@@ -44,6 +45,8 @@ type FS struct {
 	crashOp, crashBytes int
 	limit               int64
 	fault               func(Op) error
+	reads, readBytes    int
+	read                func(name string)
 	lie                 func(Op) bool
 }
 
@@ -94,6 +97,20 @@ func (f *FS) SetLie(lie func(Op) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.lie = lie
+}
+
+// SetRead has every read call read first, with nothing locked.
+func (f *FS) SetRead(read func(name string)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.read = read
+}
+
+// Reads returns how often files were read so far, and how many bytes were asked for.
+func (f *FS) Reads() (n, bytes int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reads, f.readBytes
 }
 
 // Ops returns the operations so far.
@@ -227,7 +244,7 @@ func (f *FS) op(kind, name string, n int) (int, error) {
 	if f.crashed {
 		return 0, ErrCrashed
 	}
-	o := Op{Kind: kind, Name: path.Base(name), Len: n}
+	o := Op{Kind: kind, Dir: path.Dir(name), Name: path.Base(name), Len: n}
 	f.ops = append(f.ops, o)
 	if len(f.ops)-1 == f.crashOp {
 		f.crashed = true
@@ -411,10 +428,17 @@ func (f *file) Size() (int64, error) {
 
 func (f *file) ReadAt(b []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
+	if read := f.fs.read; read != nil {
+		f.fs.mu.Unlock()
+		read(f.name)
+		f.fs.mu.Lock()
+	}
 	defer f.fs.mu.Unlock()
 	if f.fs.crashed {
 		return 0, ErrCrashed
 	}
+	f.fs.reads++
+	f.fs.readBytes += len(b)
 	if off >= int64(len(f.node.cache)) {
 		return 0, io.EOF
 	}
