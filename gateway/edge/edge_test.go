@@ -38,6 +38,7 @@ import (
 	"yizhan/devices/jt808"
 	"yizhan/devices/mqttlocker"
 	"yizhan/devices/port/porttest"
+	"yizhan/devices/scanner"
 	"yizhan/devices/telemetry"
 	"yizhan/gateway/edge"
 )
@@ -66,7 +67,7 @@ func TestMain(m *testing.M) {
 }
 
 func kinds() []devices.Factory {
-	return []devices.Factory{devices.Kind("gnss", gnss.New), devices.Kind("jt808", jt808.New), devices.Kind("mqttlocker", mqttlocker.New)}
+	return []devices.Factory{devices.Kind("gnss", gnss.New), devices.Kind("jt808", jt808.New), devices.Kind("mqttlocker", mqttlocker.New), devices.Kind("scanner", scanner.New)}
 }
 
 // authority signs certificates for one test.
