@@ -20,6 +20,7 @@ import (
 	"yizhan/broker"
 	"yizhan/broker/topic"
 	"yizhan/cloud/internal/account"
+	"yizhan/cloud/internal/address"
 	"yizhan/cloud/internal/api"
 	"yizhan/cloud/internal/ca"
 	"yizhan/cloud/internal/command"
@@ -29,6 +30,7 @@ import (
 	"yizhan/cloud/internal/history"
 	"yizhan/cloud/internal/ingest"
 	"yizhan/cloud/internal/live"
+	"yizhan/cloud/internal/notify"
 	"yizhan/cloud/internal/person"
 	"yizhan/cloud/internal/state"
 	"yizhan/cloud/internal/web"
@@ -80,6 +82,7 @@ type Service struct {
 	gateways  *broker.Cloud
 	ingest    *ingest.Ingest
 	desk      *command.Desk
+	notifier  *notify.Notifier
 	hub       *live.Hub
 	gate      *account.Gate
 	events    *epcis.Repository
@@ -123,8 +126,11 @@ func (s *Service) open(ctx context.Context) (err error) {
 	s.desk = command.New(s.store, s.gateways.Send, command.Options{
 		Lease: s.cfg.Command.Lease, Now: s.env.Now, NewID: s.newID, Log: s.env.Log,
 	})
+	if err := s.openPages(ctx); err != nil {
+		return err
+	}
 	s.gateways.Handle(s.fromGateway)
-	return s.openPages()
+	return nil
 }
 
 // workers is how many transactions of frames the state takes at once, where not said.
@@ -147,7 +153,7 @@ func (s *Service) readToken() (string, error) {
 
 func (s *Service) openStores(ctx context.Context) (err error) {
 	s.store, err = state.Open(ctx, s.cfg.State, state.Options{
-		Now: s.env.Now, Log: s.env.Log, ArchiveDays: int(s.cfg.Archive.Keep / (24 * time.Hour)),
+		Now: s.env.Now, Log: s.env.Log, ArchiveDays: int(s.cfg.Archive.Keep / (24 * time.Hour)), Changed: func(c []county.Change) { s.hub.Publish(c) },
 	})
 	if err != nil {
 		return err
@@ -180,7 +186,7 @@ func (s *Service) openGateways() error {
 	return nil
 }
 
-func (s *Service) openPages() (err error) {
+func (s *Service) openPages(ctx context.Context) (err error) {
 	if s.http, err = s.env.Listen("tcp", s.cfg.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
@@ -199,11 +205,15 @@ func (s *Service) openPages() (err error) {
 	if err := s.openEvents(); err != nil {
 		return err
 	}
+	if err := s.openNotices(ctx); err != nil {
+		return err
+	}
 	s.api = api.New(api.Config{
-		Events: s.events,
-		Store:  s.store, History: past{s.history}, Desk: s.desk, Stream: s.hub, Registry: s.registry, Map: s.base,
+		Telling: s.telling(),
+		Events:  s.events,
+		Store:   s.store, History: past{s.history}, Desk: s.desk, Persons: s.persons, Outlets: address.New(s.registry), Stream: s.hub, Registry: s.registry, Map: s.base,
 		Demo: s.cfg.Demo, Speed: s.cfg.Speed, Labels: s.labels(), Version: s.env.Version, Busy: command.ErrBusy, Conflict: command.ErrConflict, Cursor: state.ErrCursor,
-		Created: s.announced, Now: s.env.Now, Log: s.env.Log,
+		Created: s.announced, Changed: s.hub.Publish, Now: s.env.Now, Log: s.env.Log,
 	})
 	return nil
 }
@@ -289,6 +299,7 @@ func (s *Service) Run(ctx context.Context) error {
 	vital("history", s.projector.Run)
 	vital("ingest", s.ingest.Run)
 	vital("command", s.desk.Run)
+	vital("notify", s.notifier.Run)
 	vital("live", s.hub.Run)
 	vital("epcis", s.events.Run)
 	vital("http", func(ctx context.Context) error { return serve(ctx, s.http, s.pages()) })

@@ -38,11 +38,10 @@ type Boards interface {
 	Device(ctx context.Context, id string) (county.Device, bool, error)
 }
 
-// Parcels answers where parcels are, and takes announcements of new ones.
+// Parcels answers where parcels are.
 type Parcels interface {
 	Parcels(ctx context.Context, q, after string, limit int) (items []county.Parcel, next string, err error)
 	Timeline(ctx context.Context, waybill string) (county.Timeline, bool, error)
-	PutWaybills(ctx context.Context, ws []county.Waybill, now time.Time) (created []county.Parcel, refused map[int]error, err error)
 }
 
 // Commands answers what was ordered.
@@ -56,6 +55,9 @@ type Store interface {
 	Things
 	Boards
 	Parcels
+	Waybills
+	Containers
+	Exceptions
 	Commands
 }
 
@@ -93,6 +95,9 @@ type Config struct {
 	Stream   http.Handler // GET /stream
 	Events   Events       // nil: no /epcis
 	Labels   Labels       // nil: no labels
+	Persons  Persons
+	Outlets  Outlets
+	Telling  *Telling // nil: no /notices
 	Registry *county.Registry
 	Map      []byte // GeoJSON of the base map; empty: none
 	Demo     bool
@@ -102,6 +107,7 @@ type Config struct {
 	Conflict error                         // what it wraps when an id is taken
 	Cursor   error                         // what Store.Parcels wraps when after is none of its own
 	Created  func(parcels []county.Parcel) // told of parcels that were announced
+	Changed  func([]county.Change)         // told of what people changed
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -139,10 +145,14 @@ func New(cfg Config) *API {
 	a.things(h)
 	a.boards(h)
 	a.parcels(h)
+	a.waybills(h)
+	a.containers(h)
+	a.exceptions(h)
 	a.commands(h)
 	a.county(h)
 	a.labels(h)
 	a.epcis()
+	a.notices(h)
 	a.stream()
 	return a
 }

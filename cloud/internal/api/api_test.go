@@ -43,7 +43,7 @@ func newAPI(t *testing.T) (*fake, *api.API) {
 		f.parcels = append(f.parcels, county.Parcel{Waybill: county.Waybill{Waybill: fmt.Sprintf("YZ000000%d", i), Site: "out-qingshi"}, Stage: county.InLocker, Since: now})
 	}
 	return f, api.New(api.Config{
-		Store: f, History: f, Desk: f, Registry: registry(), Map: []byte(`{"type":"FeatureCollection","features":[]}`), Demo: true, Speed: 12,
+		Store: f, History: f, Desk: f, Persons: f, Outlets: f, Registry: registry(), Map: []byte(`{"type":"FeatureCollection","features":[]}`), Demo: true, Speed: 12,
 		Stream: http.NotFoundHandler(), Version: "test", Busy: errBusy, Conflict: errConflict, Cursor: errCursor, Now: func() time.Time { return now },
 	})
 }

@@ -9,7 +9,11 @@
 //	GET  /parcels?q&after&limit, /parcels/{waybill}
 //	GET  /devices, /devices/{gateway}/{device}
 //	GET  /gateways, /gateways/{id}, /gateways/{id}/ledger
-//	POST /waybills                       one or up to 1,000: good rows pass, bad rows come back with index and field
+//	POST /waybills                       one or up to 1,000, JSON or CSV: good rows pass, bad rows come back with index and field
+//	PATCH /waybills/{waybill}, GET .../history, POST .../cancel
+//	POST /parcels/{waybill}/events       what a person says happened; the same id again is the same event
+//	GET  /containers, /containers/{id}, PUT /containers/{id}, POST .../pack, unpack, break, count
+//	GET  /exceptions?object&class&cause&open, /exceptions/{id}, POST .../end
 //	POST /commands, GET /commands, GET /commands/{id}
 //	GET  /stream                         changes (room live)
 //
@@ -18,6 +22,7 @@
 //   - A list is {items, next}; next is empty at the end and else the value of after for more.
 //   - A live value carries when it was measured, how good that time is, and its age at the moment of the answer.
 //   - An error is problem+json (RFC 9457) and names the parameter or field; what a store said is logged, not shown.
+//   - What is a person's is sealed before it goes on (Persons), and never comes back in an answer of these routes.
 //   - Bodies are capped (1 MiB), questions to the store have a deadline.
 //
 // It does not decide who may ask (room account stands before it), nor hold state.

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,11 @@ type fake struct {
 	devices  []county.Device
 	parcels  []county.Parcel
 	evidence []county.Evidence
+	intake   []county.Intake
+	said     []county.Said
+	boxesOf  []county.Held
+	wrong    []county.Exception
+	filter   county.ExceptionFilter
 	orders   map[string]county.Command
 	fixes    []api.Fix
 	asked    [2]time.Time
@@ -91,7 +97,7 @@ func (f *fake) Timeline(_ context.Context, waybill string) (county.Timeline, boo
 	return county.Timeline{Parcel: p, Evidence: f.evidence}, ok, err
 }
 
-func (f *fake) PutWaybills(_ context.Context, ws []county.Waybill, now time.Time) ([]county.Parcel, map[int]error, error) {
+func (f *fake) Announce(_ context.Context, ws []county.Intake, now time.Time) ([]county.Parcel, map[int]error, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	refused := map[int]error{}
@@ -101,10 +107,133 @@ func (f *fake) PutWaybills(_ context.Context, ws []county.Waybill, now time.Time
 			refused[i] = errors.New("epc: is the tag of another parcel")
 			continue
 		}
-		p := county.Parcel{Waybill: w, Stage: county.Created, Since: now, Version: 1}
+		p := county.Parcel{Waybill: w.Waybill, Stage: county.Created, Since: now, Version: 1}
 		f.parcels, created = append(f.parcels, p), append(created, p)
+		f.intake = append(f.intake, w)
 	}
 	return created, refused, f.broken
+}
+
+func (f *fake) byWaybill(waybill string) (*county.Parcel, error) {
+	for i := range f.parcels {
+		if f.parcels[i].Waybill.Waybill == waybill {
+			return &f.parcels[i], f.broken
+		}
+	}
+	return &county.Parcel{}, fmt.Errorf("waybill: %w", county.ErrAbsent)
+}
+
+func (f *fake) Amend(_ context.Context, waybill string, a county.Amendment) (county.Parcel, []county.Change, error) {
+	p, err := f.byWaybill(waybill)
+	if err != nil {
+		return *p, nil, err
+	}
+	if a.Site != nil && *a.Site == "nowhere" {
+		return *p, nil, errors.New("site: there is no \"nowhere\"")
+	}
+	p.Waybill = a.Of(p.Waybill)
+	f.intake = append(f.intake, county.Intake{Waybill: p.Waybill, Recipient: a.Recipient, PhoneHash: a.PhoneHash})
+	return *p, []county.Change{{Kind: county.ParcelChanged, ID: waybill}}, nil
+}
+
+func (f *fake) Cancel(_ context.Context, waybill, _, _ string) (county.Parcel, []county.Change, error) {
+	p, err := f.byWaybill(waybill)
+	if err == nil && p.Stage == county.PickedUp {
+		err = fmt.Errorf("waybill: %w", county.ErrClosed)
+	}
+	return *p, nil, err
+}
+
+func (f *fake) Say(_ context.Context, said []county.Said) ([]county.Parcel, []county.Change, map[int]error, error) {
+	f.said = append(f.said, said...)
+	p, err := f.byWaybill(said[0].Waybill)
+	if err != nil && f.broken == nil {
+		return nil, nil, map[int]error{0: err}, nil
+	}
+	return []county.Parcel{*p}, nil, nil, f.broken
+}
+
+func (f *fake) Amended(context.Context, string) ([]county.Amended, error) {
+	return []county.Amended{{N: 1, Actor: "token"}}, f.broken
+}
+
+func (f *fake) PutContainer(_ context.Context, b county.Container) error {
+	f.boxesOf = append(f.boxesOf, county.Held{Container: b, Contents: []county.Content{}})
+	return f.broken
+}
+
+func (f *fake) Container(_ context.Context, id string) (county.Held, bool, error) {
+	return pick(f, f.boxesOf, func(h county.Held) bool { return h.ID == id })
+}
+
+func (f *fake) Containers(context.Context, string, int) (all []county.Container, err error) {
+	for _, h := range f.boxesOf {
+		all = append(all, h.Container)
+	}
+	return all, f.broken
+}
+
+func (f *fake) moved(id string, items ...string) ([]county.Change, error) {
+	for i := range f.boxesOf {
+		if f.boxesOf[i].ID == id {
+			for _, item := range items {
+				f.boxesOf[i].Contents = append(f.boxesOf[i].Contents, county.Content{Item: item})
+			}
+			return nil, f.broken
+		}
+	}
+	return nil, fmt.Errorf("container: %w", county.ErrAbsent)
+}
+
+func (f *fake) Pack(_ context.Context, id string, items []string, _ time.Time, _ string) ([]county.Change, error) {
+	return f.moved(id, items...)
+}
+
+func (f *fake) Unpack(_ context.Context, id string, _ []string, _ time.Time, _ string) ([]county.Change, error) {
+	return f.moved(id)
+}
+
+func (f *fake) Break(_ context.Context, id string, _ time.Time, _, _ string) ([]county.Change, error) {
+	return f.moved(id)
+}
+
+func (f *fake) Count(_ context.Context, id string, _ int, _ time.Time, _, _ string) ([]county.Change, error) {
+	return f.moved(id)
+}
+
+func (f *fake) Exceptions(_ context.Context, flt county.ExceptionFilter, _ string, _ int) ([]county.Exception, string, error) {
+	f.filter = flt
+	return f.wrong, "", f.broken
+}
+
+func (f *fake) Exception(_ context.Context, id string) (county.Exception, bool, error) {
+	return pick(f, f.wrong, func(x county.Exception) bool { return x.ID == id })
+}
+
+func (f *fake) EndException(_ context.Context, id string) (county.Exception, error) {
+	x, ok, _ := f.Exception(context.Background(), id)
+	if !ok {
+		return x, fmt.Errorf("exception: %w", county.ErrAbsent)
+	}
+	x.Ended = &now
+	return x, f.broken
+}
+
+// Seal and PhoneHash stand for the keeper of what is a person's.
+func (f *fake) Seal(r county.Recipient) []byte { return []byte("sealed " + r.Village) }
+
+func (f *fake) PhoneHash(phone string) string {
+	if len(phone) < 5 {
+		return ""
+	}
+	return "hash"
+}
+
+func (f *fake) Site(village, address string) (string, bool) {
+	if strings.Contains(village+address, "青石") {
+		return "out-qingshi", true
+	}
+	return "", false
 }
 
 func (f *fake) Command(_ context.Context, id string) (county.Command, bool, error) {

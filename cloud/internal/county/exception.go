@@ -32,6 +32,14 @@ type Exception struct {
 	Version    int64          `json:"version"`
 }
 
+// ExceptionFilter says which exceptions are asked for; empty fields are any.
+type ExceptionFilter struct {
+	Object string // parcel/YZ123456
+	Class  ExceptionClass
+	Cause  string
+	Open   bool // only open ones
+}
+
 // ExceptionID is the id of an exception of an object with the evidence of it: x- and 20 hex digits.
 func ExceptionID(class ExceptionClass, cause, object string, evidence ...string) string {
 	h := sha256.New()

@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -13,7 +12,7 @@ import (
 )
 
 // ErrClosed says that a parcel is with its recipient or closed: nothing of its waybill changes any more.
-var ErrClosed = errors.New("waybill: its parcel is closed")
+var ErrClosed = fmt.Errorf("waybill: %w", county.ErrClosed)
 
 // Amend changes a waybill: an address, a hold, a consent. What it was is kept with who changed it. Its errors name
 // the field; ErrNoParcel and ErrClosed are among them.
@@ -25,7 +24,7 @@ func (s *Store) Amend(ctx context.Context, waybill string, a county.Amendment) (
 			return err
 		}
 		if closed(p.Stage) {
-			return ErrClosed
+			return refusal{ErrClosed}
 		}
 		if err := w.amend(ctx, p, &a); err != nil {
 			return err
@@ -48,7 +47,7 @@ func (c *commit) lockParcel(ctx context.Context, waybill string) (*parcelRow, er
 		return nil, err
 	}
 	if len(rows) == 0 {
-		return nil, ErrNoParcel
+		return nil, refusal{ErrNoParcel}
 	}
 	return &rows[0], nil
 }
@@ -57,7 +56,7 @@ func (c *commit) lockParcel(ctx context.Context, waybill string) (*parcelRow, er
 func (c *commit) amend(ctx context.Context, p *parcelRow, a *county.Amendment) error {
 	now, err := c.checkWaybill(a.Of(p.Waybill))
 	if err != nil {
-		return err
+		return refusal{err}
 	}
 	if now.EPC != p.EPC && now.EPC != "" {
 		bearer, err := c.bearers(ctx, []string{now.EPC})
@@ -65,7 +64,7 @@ func (c *commit) amend(ctx context.Context, p *parcelRow, a *county.Amendment) e
 			return err
 		}
 		if other := bearer[now.EPC]; other != "" {
-			return fmt.Errorf("epc: parcel %q bears this tag", other)
+			return refusal{fmt.Errorf("epc: parcel %q bears this tag", other)}
 		}
 	}
 	if now == p.Waybill && a.Recipient == nil {
@@ -141,7 +140,7 @@ func (s *Store) Cancel(ctx context.Context, waybill, actor, reason string) (out 
 			out, changes, err = w.afterwards(ctx, waybill)
 			return err
 		case closed(p.Stage):
-			return ErrClosed
+			return refusal{ErrClosed}
 		}
 		hold := true
 		switch p.Stage {

@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +13,7 @@ import (
 )
 
 // ErrExists says that an id is taken.
-var ErrExists = errors.New("exists already")
+var ErrExists = county.ErrTaken
 
 // result is the outcome of a command as its gateway told it.
 type result struct {

@@ -50,7 +50,7 @@ func (s *Store) PutContainer(ctx context.Context, b county.Container) error {
 			return err
 		}
 		if other != "" {
-			return fmt.Errorf("code: %q is that of %q", b.Code, other)
+			return refusal{fmt.Errorf("code: %q is that of %q", b.Code, other)}
 		}
 		if err := c.put(ctx, containersTable, [][]any{{b.ID, b.Kind, name, code}}); err != nil {
 			return err
@@ -90,7 +90,7 @@ func (s *Store) Count(ctx context.Context, container string, n int, at time.Time
 }
 
 // ErrNoContainer says that there is no container of an id.
-var ErrNoContainer = errors.New("container: there is none of this id")
+var ErrNoContainer = fmt.Errorf("container: %w", county.ErrAbsent)
 
 func (s *Store) sayBox(ctx context.Context, container, step string, items []string, at time.Time, b saying) (changes []county.Change, err error) {
 	facts := 0
@@ -102,7 +102,7 @@ func (s *Store) sayBox(ctx context.Context, container, step string, items []stri
 			return err
 		}
 		if n == 0 {
-			return ErrNoContainer
+			return refusal{ErrNoContainer}
 		}
 		body, _ := json.Marshal(b) // strings and numbers always marshal
 		subjects := []string{"container/" + container}
@@ -110,7 +110,7 @@ func (s *Store) sayBox(ctx context.Context, container, step string, items []stri
 			subjects = nil
 			for _, item := range items {
 				if item == container || item == "" || clean(item) != item {
-					return errors.New("items: a container can't hold itself, nor nothing")
+					return refusal{errors.New("items: a container can't hold itself, nor nothing")}
 				}
 				subjects = append(subjects, "item/"+item)
 			}

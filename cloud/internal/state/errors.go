@@ -67,3 +67,8 @@ func conflict(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
 }
+
+// refusal is an error about what was asked, not about the store: it goes out as it is.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }

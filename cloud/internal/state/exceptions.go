@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -132,12 +131,12 @@ func (tx Tx) Report(ctx context.Context, x county.Exception) (county.Exception, 
 }
 
 // ErrNoException says that there is no exception of an id.
-var ErrNoException = errors.New("state: there is no such exception")
+var ErrNoException = fmt.Errorf("exception: %w", county.ErrAbsent)
 
 // EndException ends an exception that was reported.
 func (tx Tx) EndException(ctx context.Context, id string) (county.Exception, error) {
 	if !strings.HasPrefix(id, reported) {
-		return county.Exception{}, fmt.Errorf("%w: %.30q was not reported", ErrNoException, id)
+		return county.Exception{}, refusal{fmt.Errorf("%w that was reported as %.30q", ErrNoException, id)}
 	}
 	return tx.note(ctx, id, func(old *county.Exception) *county.Exception {
 		if old == nil || old.Ended != nil {
@@ -163,7 +162,7 @@ func (tx Tx) note(ctx context.Context, id string, change func(old *county.Except
 	x := change(was)
 	switch {
 	case x == nil && was == nil:
-		return county.Exception{}, ErrNoException
+		return county.Exception{}, refusal{ErrNoException}
 	case x == nil:
 		return *was, nil
 	}
@@ -193,16 +192,8 @@ func (tx Tx) note(ctx context.Context, id string, change func(old *county.Except
 	return *x, tell(ctx, c, tx.now, []county.Fact{exceptionFact(x)}, true)
 }
 
-// ExceptionFilter says which exceptions are asked for; empty fields are any.
-type ExceptionFilter struct {
-	Object string // parcel/YZ123456
-	Class  county.ExceptionClass
-	Cause  string
-	Open   bool // only open ones
-}
-
 // Exceptions returns exceptions, the one discovered last first. after is empty, or the next of the page before.
-func (s *Store) Exceptions(ctx context.Context, f ExceptionFilter, after string, limit int) (items []county.Exception, next string, err error) {
+func (s *Store) Exceptions(ctx context.Context, f county.ExceptionFilter, after string, limit int) (items []county.Exception, next string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
 	defer cancel()
 	limit = min(max(limit, 1), maxPage)

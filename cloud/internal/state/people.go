@@ -27,7 +27,7 @@ type saying struct {
 }
 
 // ErrNoParcel says that there is no parcel with a waybill.
-var ErrNoParcel = errors.New("waybill: there is no such parcel")
+var ErrNoParcel = fmt.Errorf("waybill: %w", county.ErrAbsent)
 
 // Say takes what people say of parcels, as evidence like a device's: each with the id that its client gave it, so
 // that the same again is the same (ErrExists where it says something else). refused holds, by index, why one was not

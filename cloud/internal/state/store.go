@@ -97,6 +97,10 @@ func (s *Store) update(ctx context.Context, what string, f func(conn) error) err
 			break
 		}
 	}
+	var r refusal
+	if errors.As(err, &r) {
+		return r.error
+	}
 	if err != nil {
 		return fmt.Errorf("state: %s: %w", what, classify(err))
 	}
