@@ -8,12 +8,13 @@
 //
 //	step of the timeline           event        action   bizStep           disposition
 //	created                        Object       ADD      commissioning     active
-//	cancelled                      Object       DELETE   decommissioning   inactive
 //	aboard / off (a vehicle)       Aggregation  ADD/DEL  loading/unloading in_transit / in_progress
 //	packed / unpacked (container)  Aggregation  ADD/DEL  packing/unpacking in_progress
 //	left_site / reached_site       Object       OBSERVE  departing/arriving in_transit
 //	deposited                      Object       OBSERVE  storing           available
 //	collected                      Object       OBSERVE  accepting         in_progress
+//	refused, cancelled (no stage)  Object       OBSERVE  holding           non_sellable_other
+//	damaged (no stage)             Object       OBSERVE  inspecting        damaged
 //	any other, by the stage it led to:
 //	  at_warehouse                 Object       OBSERVE  receiving         in_progress
 //	  sorted                       Object       OBSERVE  staging_outbound  in_progress

@@ -52,10 +52,9 @@ type rule struct {
 	rests      bool   // it stays at the place: that is its bizLocation
 }
 
-// rules by the step of a timeline; the ones of rulesByStage are for steps that aren't here.
+// rules by the step of a timeline; rulesByStage is for steps that aren't here.
 var rules = map[string]rule{
 	"created":      {step: "commissioning", disp: "active", action: "ADD"},
-	"cancelled":    {step: "decommissioning", disp: "inactive", action: "DELETE"},
 	"aboard":       {step: "loading", disp: "in_transit", action: "ADD", parent: "vehicle"},
 	"off":          {step: "unloading", disp: "in_progress", action: "DELETE", parent: "vehicle"},
 	"packed":       {step: "packing", disp: "in_progress", action: "ADD", parent: "container"},
@@ -64,6 +63,13 @@ var rules = map[string]rule{
 	"reached_site": {step: "arriving", disp: "in_transit", action: "OBSERVE"},
 	"deposited":    {step: "storing", disp: "available", action: "OBSERVE", rests: true},
 	"collected":    {step: "accepting", disp: "in_progress", action: "OBSERVE"},
+}
+
+// rulesOfPeople are for what people say that led to no stage: it stays where it is, and isn't as it should be.
+var rulesOfPeople = map[string]rule{
+	"cancelled": {step: "holding", disp: "non_sellable_other", action: "OBSERVE"},
+	"refused":   {step: "holding", disp: "non_sellable_other", action: "OBSERVE"},
+	"damaged":   {step: "inspecting", disp: "damaged", action: "OBSERVE"},
 }
 
 var rulesByStage = map[county.Stage]rule{
@@ -168,8 +174,12 @@ func ruleOf(row *county.Evidence) (rule, bool) {
 	if r, ok := rules[row.Step]; ok {
 		return r, true
 	}
-	r, ok := rulesByStage[row.Stage]
-	return r, ok && row.Stage != ""
+	if row.Stage != "" {
+		r, ok := rulesByStage[row.Stage]
+		return r, ok
+	}
+	r, ok := rulesOfPeople[row.Step]
+	return r, ok
 }
 
 // telling is how often a step was told, which the end of its fact's key says; 0 the first time.

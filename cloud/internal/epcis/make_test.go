@@ -78,6 +78,10 @@ func TestEveryBusinessStepIsAnEvent(t *testing.T) {
 		{"signed", county.SignedFor, "", [4]string{"ObjectEvent", "OBSERVE", "accepting", "in_progress"}},
 		{"completed", county.Completed, "", [4]string{"ObjectEvent", "DELETE", "decommissioning", "inactive"}},
 		{"back", county.Returned, "site/wh", [4]string{"ObjectEvent", "OBSERVE", "receiving", "returned"}},
+		{"cancelled", county.Returned, "site/wh", [4]string{"ObjectEvent", "OBSERVE", "receiving", "returned"}},
+		{"cancelled", "", "vehicle/v03", [4]string{"ObjectEvent", "OBSERVE", "holding", "non_sellable_other"}},
+		{"refused", "", "site/out-a", [4]string{"ObjectEvent", "OBSERVE", "holding", "non_sellable_other"}},
+		{"damaged", "", "site/out-a", [4]string{"ObjectEvent", "OBSERVE", "inspecting", "damaged"}},
 		{"lost", county.LostClosed, "", [4]string{"ObjectEvent", "DELETE", "decommissioning", "unknown"}},
 	} {
 		e, ok, err := m.Event(t.Context(), "step/YZ2600000001/e1/"+c.step, told(c.step, c.stage, c.place))
