@@ -22,18 +22,52 @@ type Clock struct {
 type Dated struct {
 	At     time.Time
 	TQ     telemetry.Quality
-	Future bool // its own time lies too far ahead and was not believed
+	ErrMS  int64 // bound of At's error in milliseconds; 0 means not stated
+	Future bool  // its own time lies too far ahead and was not believed
+}
+
+// Bounds is what is known of a boot in which the gateway never knew the time: it began after From, when the boot before it
+// still ran, and ended before To, when the one behind it began. Zero times are unknown.
+type Bounds struct{ From, To time.Time }
+
+// Since dates a record of a boot whose start is known. d is what Date made of it, without a quality.
+func (d Dated) Since(start time.Time, rec *frame.Record) Dated {
+	if t := start.Add(time.Duration(rec.MonoNS)).Truncate(time.Millisecond); t.Before(d.At) {
+		d.At = t
+	}
+	d.TQ = telemetry.Retro
+	return d
+}
+
+// Between dates a record of a boot that is only known to lie in between: in the middle of when it can have been, with
+// half of that as the bound of its error. Records of one boot keep their order. Where a bound is unknown d
+// stays as it is.
+func (d Dated) Between(b Bounds, rec *frame.Record) Dated {
+	if b.From.IsZero() || b.To.IsZero() {
+		return d
+	}
+	from, to := b.From.Add(time.Duration(rec.MonoNS)), b.To
+	if to.After(d.At) {
+		to = d.At
+	}
+	if from.After(to) { // the bounds are of clocks that differ
+		from = to
+	}
+	half := to.Sub(from) / 2
+	d.At, d.TQ = from.Add(half).Truncate(time.Millisecond), telemetry.Retro
+	d.ErrMS = int64((half + time.Millisecond - 1) / time.Millisecond)
+	return d
 }
 
 // Date dates a reading: by its own time; else by the gateway's clock when the record was made;
 // else by its distance from the gateway's last anchor of the same boot; else by its receipt,
-// with quality unknown. It is never later than Ahead after the receipt.
+// with quality unknown; then Since or Between may know better. It is never later than Ahead after the receipt.
 func Date(r *telemetry.Reading, rec *frame.Record, received time.Time, anchor Clock) Dated {
 	limit := received.Add(Ahead)
 	var d Dated
 	if !r.At.IsZero() && !suspect(r) {
 		if !r.At.After(limit) {
-			return Dated{At: r.At, TQ: r.TQ}
+			return Dated{At: r.At, TQ: r.TQ, ErrMS: r.ErrMS}
 		}
 		d.Future = true
 	}

@@ -17,6 +17,7 @@ type Sighting struct {
 	ID      string            // hash of the reading's identity
 	At      time.Time         // dated
 	TQ      telemetry.Quality // of At
+	ErrMS   int64             // bound of At's error in milliseconds; 0 means not stated
 	Gateway string            // with Epoch, Lane, Seq: the record it came in
 	Epoch   string
 	Lane    int

@@ -182,6 +182,10 @@ func (s *Store) Hello(ctx context.Context, gateway string, h *frame.Hello, recei
 		b.received = max(b.received, ms(received))
 		b.version++
 		changes = []county.Change{{Kind: county.GatewayChanged, ID: gateway, Version: b.version, Object: s.registry.Load().gatewayOf(b)}}
+		began := received.Add(-time.Duration(h.MonoNS))
+		if err := putBoots(ctx, c, map[bootKey]boot{{gateway, h.Boot}: {ms(began), ms(received)}}); err != nil {
+			return err
+		}
 		if err := c.put(ctx, accountsTable, rows); err != nil {
 			return err
 		}

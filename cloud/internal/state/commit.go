@@ -21,6 +21,9 @@ type commit struct {
 	arrivals []county.Arrival
 
 	boards   map[string]*board
+	boots    map[bootKey]boot     // what the group tells of them
+	epochs   map[string][]opening // what the group opens, by gateway
+	times    map[string]*timeline // of gateways with a record without any clock
 	lanes    map[string]*lane
 	verdicts []county.Verdict
 
@@ -53,6 +56,7 @@ type commit struct {
 
 func (s *Store) newCommit(c conn, arrivals []county.Arrival) *commit {
 	return &commit{
+		boots: map[bootKey]boot{}, epochs: map[string][]opening{}, times: map[string]*timeline{},
 		s: s, c: c, reg: s.registry.Load(), now: s.opt.Now(), arrivals: arrivals,
 		latest: map[[2]string]*last{}, fixes: map[string][]fix{}, climates: map[string][]climate{}, evidence: map[string]county.Sighting{},
 		pairs: pairs{}, cells: map[string]bool{}, parcels: map[string]bool{}, vans: map[string]*van{}, loads: map[string]bool{},
@@ -92,7 +96,7 @@ func (s *Store) Commit(ctx context.Context, arrivals []county.Arrival) (verdicts
 // boxes, lockers, parcels, and the archive's counter last.
 func (c *commit) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		c.lockBoards, c.lockLanes, c.admit,
+		c.lockBoards, c.lockLanes, c.readClocks, c.admit,
 		c.putLatest, c.moveVehicles, c.measureBoxes, c.putEvidence, c.foldCells, c.foldContents, c.foldParcels, c.answerCommands,
 		c.putLedger, c.putBoards, c.gatherChanges, c.putArchive,
 	} {
@@ -182,7 +186,7 @@ func (c *commit) take(a *county.Arrival, r *frame.Record, s *county.Sight) bool 
 		}
 		c.refused = append(c.refused, county.Refusal{Gateway: f.Gateway, Source: "ingest", Reason: s.Bad, Raw: r.Payload, Received: a.Received})
 	case frame.TypeOpening:
-		c.openings = append(c.openings, []any{f.Gateway, f.Epoch.String(), int64(f.Lane), clean(string(r.Payload)), ms(a.Received)})
+		c.openings = append(c.openings, []any{f.Gateway, f.Epoch.String(), int64(f.Lane), clean(string(r.Payload)), ms(a.Received), r.Boot.String()})
 	case frame.TypeTombstone:
 		var t frame.Tombstone
 		if err := json.Unmarshal(r.Payload, &t); err != nil {
@@ -203,7 +207,7 @@ func (c *commit) take(a *county.Arrival, r *frame.Record, s *county.Sight) bool 
 // reading dates a reading and hands it to what it concerns.
 func (c *commit) reading(a *county.Arrival, rec *frame.Record, s *county.Sight) {
 	f, r := a.Frame, &s.Reading
-	d := county.Date(r, rec, a.Received, c.boards[f.Gateway].clock)
+	d := c.date(a, rec, r)
 	device := f.Gateway + "/" + r.Device
 	thing := c.reg.thing(device, d.At.UnixMilli())
 	if !d.Future {
@@ -240,7 +244,7 @@ func (c *commit) sight(a *county.Arrival, rec *frame.Record, r *telemetry.Readin
 	s := county.Sighting{
 		ID: county.IdentityOf(f.Gateway, r, f.Epoch, f.Lane, rec.Seq).String(), At: d.At, TQ: d.TQ,
 		Gateway: f.Gateway, Epoch: f.Epoch.String(), Lane: int(f.Lane), Seq: rec.Seq,
-		Device: device, Thing: thing, Kind: r.Kind, Body: r.Body,
+		Device: device, Thing: thing, Kind: r.Kind, Body: r.Body, ErrMS: d.ErrMS,
 	}
 	s.Subject, s.Step = subject(r, device, thing)
 	c.witness(s)

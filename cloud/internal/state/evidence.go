@@ -92,7 +92,7 @@ func clean(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 }
 
-const evidenceColumns = "id, subject, kind, step, thing, device, at_ms, tq, gateway, epoch, lane, seq, body"
+const evidenceColumns = "id, subject, kind, step, thing, device, at_ms, tq, gateway, epoch, lane, seq, body, te_ms"
 
 // inOrder is the total order of evidence, and its reverse.
 const (
@@ -106,7 +106,7 @@ func readEvidence(ctx context.Context, c conn, where string, args ...any) (out [
 		var s county.Sighting
 		var at, lane, seq int64
 		var kind, tq, body string
-		err := scan(&s.ID, &s.Subject, &kind, &s.Step, &s.Thing, &s.Device, &at, &tq, &s.Gateway, &s.Epoch, &lane, &seq, &body)
+		err := scan(&s.ID, &s.Subject, &kind, &s.Step, &s.Thing, &s.Device, &at, &tq, &s.Gateway, &s.Epoch, &lane, &seq, &body, &s.ErrMS)
 		s.Kind, s.TQ, s.At, s.Lane, s.Seq, s.Body = telemetry.Kind(kind), telemetry.Quality(tq), moment(at), int(lane), uint64(seq), []byte(body)
 		out = append(out, s)
 		return err
@@ -140,7 +140,7 @@ func (c *commit) putEvidence(ctx context.Context) error {
 		s := c.evidence[id]
 		fresh = append(fresh, s)
 		rows = append(rows, []any{
-			s.ID, s.Subject, string(s.Kind), s.Step, s.Thing, s.Device, ms(s.At), string(s.TQ), s.Gateway, s.Epoch, int64(s.Lane), int64(s.Seq), clean(string(s.Body)),
+			s.ID, s.Subject, string(s.Kind), s.Step, s.Thing, s.Device, ms(s.At), string(s.TQ), s.Gateway, s.Epoch, int64(s.Lane), int64(s.Seq), clean(string(s.Body)), s.ErrMS,
 		})
 	}
 	t, err := c.touch(ctx, fresh)

@@ -124,7 +124,8 @@ var (
 	bindingsTable    = newTable("bindings", 2, "device, since_ms n, thing", "")
 	gatewaysTable    = newTable("gateways", 1, "id, version n, received_ms n, software, boot, mono_ns n, mono_ms n, epochs n, committed n, backlog n, lanes", "")
 	rangesTable      = newTable("ranges", 1, "id, gateway, epoch, lane n, spans, records n, readings n, tip n, tip_hash b, quarantined n", "")
-	openingsTable    = newTable("openings", 3, "gateway, epoch, lane n, doc, received_ms n", "nothing")
+	openingsTable    = newTable("openings", 3, "gateway, epoch, lane n, doc, received_ms n, boot", "nothing")
+	bootsTable       = newTable("boots", 2, "gateway, boot, start_ms n, last_ms n", "")
 	tombstonesTable  = newTable("tombstones", 4, "gateway, epoch, lane n, seq n, of_epoch, ranges, dropped n, reason, received_ms n", "nothing")
 	accountsTable    = newTable("accounts", 3, "gateway, epoch, lane n, last n, said_ms n, alarmed", "")
 	keysTable        = newTable("gateway_keys", 2, "gateway, key, since_ms n", "nothing")
@@ -146,7 +147,7 @@ var (
 	recipientsTable  = newChange("parcels", 1, "waybill, recipient b, phone_hash")
 	amendmentsTable  = newTable("amendments", 2, "waybill, n n, at_ms n, actor, doc, recipient b", "")
 	exceptionsTable  = newTable("exceptions", 1, "id, class, cause, object, evidence, source, detail, discovered_ms n, ended_ms n, version n", "")
-	evidenceTable    = newTable("evidence", 1, "id, subject, kind, step, thing, device, at_ms n, tq, gateway, epoch, lane n, seq n, body",
+	evidenceTable    = newTable("evidence", 1, "id, subject, kind, step, thing, device, at_ms n, tq, gateway, epoch, lane n, seq n, body, te_ms n",
 		"(excluded.at_ms, excluded.gateway, excluded.epoch, excluded.lane, excluded.seq) < (evidence.at_ms, evidence.gateway, evidence.epoch, evidence.lane, evidence.seq)")
 	commandsTable = newTable("commands", 1, "id, created_ms n, doc, outcome, detail, answered_ms n", "nothing")
 	// Rows that are made to be locked, and left as they are where they exist.
