@@ -15,6 +15,8 @@
 //	GET  /containers, /containers/{id}, PUT /containers/{id}, POST .../pack, unpack, break, count
 //	GET  /exceptions?object&class&cause&open, /exceptions/{id}, POST .../end
 //	POST /commands, GET /commands, GET /commands/{id}
+//	GET  /parcels/{waybill}/label.zpl, /parcels/{waybill}/label.pdf, POST /labels, POST /parcels/{waybill}/label/readback
+//	GET  /epcis/events, /epcis/events/{eventID}, /epcis/capture/{id}, POST /epcis/capture, /epcis/events (EPCIS 2.0, its own errors)
 //	GET  /stream                         changes (room live)
 //
 // # Promises

@@ -12,6 +12,7 @@
 //   - The read face of the API: Vehicles, Vehicle, Lockers, Locker, ColdBoxes, ColdBox, Gateways,
 //     Gateway, Devices, Device, Parcels, Timeline, PutWaybills, PutCommand, Command, Commands,
 //     GatewayClock, Counts, Ledger. Verify is for the tool.
+//   - EPCIS, CaptureEPCIS, EPCISCapture, TellEPCIS: events of room epcis. GiveTag, TagRead, LabelRead, ParcelsNamed: tags of labels.
 //   - The source of history: Frames, Cursor, SetCursor, Thing; and its table where no other store is set.
 //
 // # Rules of state
