@@ -295,14 +295,14 @@ const (
 //
 // A gateway whose card was full for long drops the oldest readings, and of each probe leaves the one with the
 // lowest value, the one with the highest and the last one (by temperature; by humidity where there is
-// none). Such a reading says which it is in Summary (min, max, last) and of how many in Of.
+// none). Such a reading says which it is in Summary (min, max, last); the last one says in Of how many there were.
 type Climate struct {
 	Probe        string
 	TemperatureC Opt[float64]
 	HumidityPct  Opt[float64]
 	Quality      ClimateQuality
 	Summary      string   // min, max or last; empty: a reading like any other
-	Of           Opt[int] // readings that a summary stands for
+	Of           Opt[int] // readings that a summary's three stand for, with the last of them
 }
 
 // Kind returns KindClimate.

@@ -13,8 +13,8 @@ import (
 const maxProbes = 256
 
 // A summary is what is left of the climate readings of a stretch that is dropped: of each probe of each device the
-// readings with the lowest and the highest value and the last one, as they were, each with what it is and
-// of how many (telemetry.Climate: summary, of). The value is the temperature, or the humidity where there is no temperature.
+// readings with the lowest and the highest value and the last one, as they were, each with what it is, and the
+// last with how many all of them stand for (telemetry.Climate: summary, of). The value is the temperature, or the humidity where there is no temperature.
 type summary struct {
 	probes map[probeKey]*probeLeft
 	order  []probeKey
@@ -69,7 +69,11 @@ func (s *summary) add(r *stored) {
 		s.order = append(s.order, k)
 	}
 	this := &kept{reading, stamp{r.Boot, r.MonoNS, r.WallMS, r.Quality}, r.Seq}
-	p.n += max(1, uint64(max(0, c.Of.Or(0))))
+	if c.Summary == "" {
+		p.n++
+	} else { // of an older stretch; its last reading has the number
+		p.n += uint64(max(0, c.Of.Or(0)))
+	}
 	p.last = this
 	if !known {
 		return
@@ -92,7 +96,7 @@ func (s *summary) entries() (out []own) {
 	var all []left
 	for _, k := range s.order {
 		p := s.probes[k]
-		for _, l := range []left{{p.min, "min", p.n}, {p.max, "max", p.n}, {p.last, "last", p.n}} {
+		for _, l := range []left{{p.last, "last", p.n}, {p.min, "min", 0}, {p.max, "max", 0}} {
 			if l.kept != nil && !slices.ContainsFunc(all, func(o left) bool { return o.kept == l.kept }) {
 				all = append(all, l)
 			}
@@ -108,7 +112,7 @@ func (s *summary) entries() (out []own) {
 	return out
 }
 
-// summarised returns a body with what it is and of how many; what it said of that before is replaced.
+// summarised returns a body with what it is and, unless n is 0, of how many; what it said of that before is replaced.
 func summarised(body []byte, what string, n uint64) []byte {
 	out := []byte{'{'}
 	_ = telemetry.EachField(body, func(key, val []byte) error {
@@ -118,7 +122,9 @@ func summarised(body []byte, what string, n uint64) []byte {
 		}
 		return nil
 	})
-	out = append(append(out, `"summary":"`...), what...)
-	out = strconv.AppendUint(append(out, `","of":`...), n, 10)
+	out = append(append(append(out, `"summary":"`...), what...), '"')
+	if n > 0 {
+		out = strconv.AppendUint(append(out, `,"of":`...), n, 10)
+	}
 	return append(out, '}')
 }

@@ -261,6 +261,13 @@ func (f *FS) op(kind, name string, n int) (int, error) {
 	return n, nil
 }
 
+// Used returns the size of all files.
+func (f *FS) Used() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.used()
+}
+
 func (f *FS) used() (n int64) {
 	for _, i := range f.now {
 		n += int64(len(i.cache))
