@@ -11,6 +11,7 @@ import (
 	"yizhan/cloud/internal/api"
 	"yizhan/cloud/internal/config"
 	"yizhan/cloud/internal/history"
+	"yizhan/cloud/internal/notify"
 	"yizhan/cloud/internal/web"
 )
 
@@ -19,7 +20,9 @@ func (s *Service) pages() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", s.gate.Guard(s.api))
 	mux.Handle("/session", s.gate)
-	mux.Handle("/", s.site) // the page itself holds no data
+	mux.Handle(api.PrintPath, s.gate.Guard(s.api.Print()))
+	mux.Handle(notify.HookPath, s.notifier.Hooks()) // providers show the channel's secret
+	mux.Handle("/", s.site)                         // the page itself holds no data
 	if s.ops == nil && config.Loopback(s.http.Addr().String()) {
 		s.addOps(mux)
 	}

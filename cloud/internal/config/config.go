@@ -10,25 +10,29 @@ import (
 	"strings"
 	"time"
 
+	"yizhan/cloud/internal/county/channels"
 	"yizhan/configs/strict"
 )
 
 // Config is the cloud's configuration with defaults filled in.
 type Config struct {
-	Listen          string  `yaml:"listen"`            // console and API, host:port
-	Ops             string  `yaml:"ops"`               // /healthz, /metrics, /openapi.json; empty: on listen, if that is loopback
-	Public          string  `yaml:"public"`            // the URL people use when a proxy stands before listen; https makes cookies Secure
-	TokenFile       string  `yaml:"token_file"`        // the token of programs and of the first login
-	PersonalKeyFile string  `yaml:"personal_key_file"` // seals names, phones and addresses; made at the first start; empty: personal.key beside token_file
-	MQTT            MQTT    `yaml:"mqtt"`              // where gateways connect
-	State           string  `yaml:"state"`             // sqlite:FILE or postgres://...
-	History         string  `yaml:"history"`           // sqlite: or influx+http://host:port/db?token=...
-	County          string  `yaml:"county"`            // folder of county.yaml and map.geojson
-	Archive         Archive `yaml:"archive"`           // frames as they came
-	Command         Command `yaml:"command"`           // orders to devices
-	Log             string  `yaml:"log"`               // debug, info, warn, error
-	Demo            bool    `yaml:"demo"`              // a fresh token at each start, loopback only
-	Speed           float64 `yaml:"speed"`             // of the demo's story; shown on the page, never a clock
+	Listen          string    `yaml:"listen"`            // console and API, host:port
+	Ops             string    `yaml:"ops"`               // /healthz, /metrics, /openapi.json; empty: on listen, if that is loopback
+	Public          string    `yaml:"public"`            // the URL people use when a proxy stands before listen; https makes cookies Secure
+	TokenFile       string    `yaml:"token_file"`        // the token of programs and of the first login
+	PersonalKeyFile string    `yaml:"personal_key_file"` // seals names, phones and addresses; made at the first start; empty: personal.key beside token_file
+	MQTT            MQTT      `yaml:"mqtt"`              // where gateways connect
+	State           string    `yaml:"state"`             // sqlite:FILE or postgres://...
+	History         string    `yaml:"history"`           // sqlite: or influx+http://host:port/db?token=...
+	County          string    `yaml:"county"`            // folder of county.yaml and map.geojson
+	Archive         Archive   `yaml:"archive"`           // frames as they came
+	Command         Command   `yaml:"command"`           // orders to devices
+	Notify          Notify    `yaml:"notify"`            // how recipients are told
+	Callbacks       Callbacks `yaml:"callbacks"`         // who else is told, by HTTP
+	Pickup          Pickup    `yaml:"pickup"`            // codes that open cells
+	Log             string    `yaml:"log"`               // debug, info, warn, error
+	Demo            bool      `yaml:"demo"`              // a fresh token at each start, loopback only
+	Speed           float64   `yaml:"speed"`             // of the demo's story; shown on the page, never a clock
 }
 
 // MQTT is the listener for gateways: mutual TLS.
@@ -49,12 +53,25 @@ type Command struct {
 	Lease time.Duration `yaml:"lease"`
 }
 
+// Notify says how recipients are told, Callbacks who else is.
+type (
+	Notify    = channels.Notify
+	Callbacks = channels.Callbacks
+)
+
+// Pickup says what codes come from.
+type Pickup struct {
+	MasterFile  string         `yaml:"master_file"` // as cloud ca locker makes it; empty: pickup.key beside mqtt.ca, if it is there
+	Generations map[string]int `yaml:"generations"` // of a locker's key, where it isn't 1
+}
+
 // Default is a configuration with all that has a default.
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", TokenFile: "data/token", MQTT: MQTT{Listen: "127.0.0.1:8883"},
 		State: "sqlite:data/state.db", History: "sqlite:", County: "configs/county",
 		Archive: Archive{Keep: 30 * 24 * time.Hour}, Command: Command{Lease: 30 * time.Second},
+		Notify: channels.DefaultNotify(), Callbacks: channels.DefaultCallbacks(),
 		Log: "info", Speed: 1,
 	}
 }
@@ -119,6 +136,20 @@ func (c *Config) Validate() error {
 		}
 	}
 	c.validateStores(bad)
+	c.Notify.Validate("notify", bad)
+	c.Callbacks.Validate("callbacks", bad)
+	for l, g := range c.Pickup.Generations {
+		if g < 1 {
+			bad("pickup.generations."+l, "%d: the first generation is 1", g)
+		}
+	}
+	if !c.Demo {
+		for i, ch := range c.Notify.Channels {
+			if ch.Kind == "outbox" {
+				bad(fmt.Sprintf("notify.channels[%d].kind", i), "outbox is for a demo: nobody would be told")
+			}
+		}
+	}
 	if c.Archive.Keep < 24*time.Hour {
 		bad("archive.keep", "%v is less than 24h: a gateway that comes back needs more", c.Archive.Keep)
 	}

@@ -38,13 +38,13 @@ type mailer struct {
 	texts  chan string
 }
 
-func startMailer(t *testing.T) *mailer {
+func startMailer(t *testing.T, says map[string]string) *mailer {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	require.NoError(t, err)
-	m := &mailer{t: t, says: map[string]string{}, ca: filepath.Join(t.TempDir(), "ca.pem"), texts: make(chan string, 10)}
+	m := &mailer{t: t, says: says, ca: filepath.Join(t.TempDir(), "ca.pem"), texts: make(chan string, 10)}
 	require.NoError(t, os.WriteFile(m.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
 	m.tls = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
 	m.l, err = net.Listen("tcp", "127.0.0.1:0")
@@ -131,7 +131,7 @@ func (m *mailer) post(t *testing.T) *post {
 }
 
 func TestAMailGoesOutEncrypted(t *testing.T) {
-	m := startMailer(t)
+	m := startMailer(t, nil)
 	msg := hello
 	msg.Email, msg.Subject = "王 <wang@village.example>", "云岭驿站 0001"
 	o := m.post(t).Send(t.Context(), msg)
@@ -165,8 +165,7 @@ func TestWhatAMailServerSaysHasAClass(t *testing.T) {
 		"without encryption": {map[string]string{"EHLO": "250 hi"}, county.TryPermanent},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := startMailer(t)
-			m.says = c.says
+			m := startMailer(t, c.says)
 			msg := hello
 			msg.Email = "wang@village.example"
 			require.Equal(t, c.class, m.post(t).Send(t.Context(), msg).Class)

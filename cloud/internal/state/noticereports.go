@@ -286,6 +286,9 @@ func pruneNotices(ctx context.Context, c conn, now time.Time) error {
 			return err
 		}
 	}
+	if err := pruneCallbacks(ctx, c, ms(now.AddDate(0, 0, -factDays))); err != nil {
+		return err
+	}
 	_, err := c.exec(ctx, "delete from notices where created_ms < $1 and status in ('delivered', 'dropped', 'told')", ms(now.AddDate(0, 0, -factDays)))
 	return err
 }

@@ -18,7 +18,7 @@ type Notify struct {
 	Off         []string            `yaml:"off"`          // events that nobody is told of
 	Quiet       Quiet               `yaml:"quiet"`        // nobody is told then, but by a channel that says otherwise
 	Keepers     map[string]string   `yaml:"keepers"`      // whose task it is at a site; else keeper/SITE
-	Marker      string              `yaml:"marker"`       // a file outside of the database, by which a restored one is noticed
+	Marker      string              `yaml:"marker"`       // a file outside of the database, by which a restored one is noticed; empty: notice.mark beside token_file
 	ReportWait  time.Duration       `yaml:"report_wait"`  // how long a delivery report may take
 	TaskAfter   time.Duration       `yaml:"task_after"`   // a notice that isn't out by then is a person's task too
 	GiveUp      time.Duration       `yaml:"give_up"`      // and by then a person's alone
@@ -151,7 +151,7 @@ var (
 // DefaultNotify is what holds where nothing else is said.
 func DefaultNotify() Notify {
 	return Notify{
-		Sign: Text{ZH: "云岭驿站", EN: "Yunling Post"}, Quiet: Quiet{From: "21:30", To: "07:00"}, Marker: "data/notice.mark",
+		Sign: Text{ZH: "云岭驿站", EN: "Yunling Post"}, Quiet: Quiet{From: "21:30", To: "07:00"},
 		ReportWait: 10 * time.Minute, TaskAfter: 9 * time.Minute, GiveUp: 24 * time.Hour, ArrivalWait: 2 * time.Hour, OldAfter: 72 * time.Hour,
 	}
 }
@@ -173,9 +173,6 @@ func (n *Notify) Validate(at string, bad Bad) {
 	checkTemplates(at+".templates", n.Templates, bad)
 	checkEvents(at+".off", n.Off, bad)
 	n.Quiet.validate(at+".quiet", bad)
-	if n.Marker == "" && len(n.Channels) > 0 {
-		bad(at+".marker", "must name a file")
-	}
 	for _, d := range []struct {
 		name     string
 		v        time.Duration

@@ -1,0 +1,107 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"yizhan/broker/pickup"
+	"yizhan/cloud/internal/api"
+	"yizhan/cloud/internal/ca"
+	"yizhan/cloud/internal/county"
+	"yizhan/cloud/internal/county/channels"
+	"yizhan/cloud/internal/notify"
+	"yizhan/cloud/internal/person"
+	"yizhan/cloud/internal/state"
+)
+
+// openNotices makes what tells recipients. It looks at the store before gateways write to it.
+func (s *Service) openNotices(ctx context.Context) error {
+	code, err := s.codes()
+	if err != nil {
+		return err
+	}
+	set := s.cfg.Notify
+	set.Marker = cmp.Or(set.Marker, filepath.Join(filepath.Dir(s.cfg.TokenFile), "notice.mark"))
+	if s.cfg.Demo && len(set.Channels) == 0 { // a demonstration shows its messages, at any hour
+		set.Channels = []channels.Channel{{Name: "outbox", Kind: "outbox"}}
+	}
+	s.notifier, err = notify.New(notify.Options{
+		Settings: set, Registry: s.registry, Store: s.store, People: s.people(), Modem: s.desk, Code: code,
+		Report: s.base0() + notify.HookPath, NewID: s.newID, Now: s.env.Now, Log: s.env.Log,
+	})
+	if err != nil {
+		return err
+	}
+	return s.notifier.Open(ctx)
+}
+
+// codes derives what opens the cell of a deposit, where the lockers' master secret is at hand: a cabinet's deposits have one,
+// those that a bare lock board told of don't.
+func (s *Service) codes() (func(locker, deposit string) string, error) {
+	file := cmp.Or(s.cfg.Pickup.MasterFile, filepath.Join(filepath.Dir(s.cfg.MQTT.CA), ca.MasterFile))
+	master, err := ca.Master(file)
+	if errors.Is(err, fs.ErrNotExist) && s.cfg.Pickup.MasterFile == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func(locker, deposit string) string {
+		if !strings.HasPrefix(deposit, "d-") || !pickup.ValidDeposit(deposit) {
+			return ""
+		}
+		generation := max(s.cfg.Pickup.Generations[locker], 1)
+		return pickup.Code(pickup.LockerKey(master, locker, generation), deposit, 0)
+	}, nil
+}
+
+// base0 is the URL that others reach the service by.
+func (s *Service) base0() string {
+	if s.cfg.Public != "" {
+		return strings.TrimSuffix(s.cfg.Public, "/")
+	}
+	return "http://" + s.http.Addr().String()
+}
+
+// telling is what the API's routes of notices are made of.
+func (s *Service) telling() *api.Telling {
+	return &api.Telling{Notices: s.store, Teller: s.notifier, Addressees: s.people(), Cannot: notify.ErrCannot}
+}
+
+func (s *Service) people() people { return people{s.store, s.persons} }
+
+// people opens what the store keeps sealed.
+type people struct {
+	store   *state.Store
+	persons *person.Keeper
+}
+
+// Recipient implements notify.People. A recipient that can't be opened is one that nobody knows.
+func (p people) Recipient(ctx context.Context, waybill string) (who county.Recipient, prefs county.NoticePrefs, ok bool, err error) {
+	sealed, prefs, found, err := p.store.NoticeRecipient(ctx, waybill)
+	if err != nil || !found || len(sealed) == 0 {
+		return who, prefs, false, err
+	}
+	who, bad := p.persons.Unseal(sealed)
+	return who, prefs, bad == nil, nil
+}
+
+// Unseal implements api.Addressees.
+func (p people) Unseal(sealed []byte) (county.Recipient, error) {
+	if len(sealed) == 0 {
+		return county.Recipient{}, nil
+	}
+	return p.persons.Unseal(sealed)
+}
+
+// PhoneHash implements api.Addressees.
+func (p people) PhoneHash(phone string) string { return p.persons.PhoneHash(phone) }
+
+// Mask implements api.Addressees.
+func (p people) Mask(who county.Recipient) county.Recipient {
+	return county.Recipient{Name: person.MaskName(who.Name), Phone: person.MaskPhone(who.Phone), Village: who.Village, Lang: who.Lang}
+}
