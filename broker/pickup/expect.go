@@ -18,6 +18,14 @@ type Expect struct {
 	Parcels  []Expected `json:"parcels"`
 	Blocked  []string   `json:"blocked,omitempty"`  // deposits that only a courier may take out: overdue, held
 	Couriers []Courier  `json:"couriers,omitempty"` // with any, a deposit needs a badge first; without, the waybill alone opens a cell
+
+	Settings Settings `json:"settings,omitzero"`
+}
+
+// Settings are what a county may choose. Zero is what is usual.
+type Settings struct {
+	ReopenS int `json:"reopen_s,omitempty"` // how long an emptied cell's code opens it again; 180, at most 900, -1: not at all
+	Codes   int `json:"codes,omitempty"`    // how many codes of a deposit are good; Codes, at least 1
 }
 
 // Expected is a parcel on its way to a locker.
@@ -95,6 +103,12 @@ func (e *Expect) Validate() error {
 		return fmt.Errorf("expect: blocked: %d are more than %d", len(e.Blocked), MaxBlocked)
 	case len(e.Couriers) > MaxBlocked:
 		return fmt.Errorf("expect: couriers: %d are more than %d", len(e.Couriers), MaxBlocked)
+	}
+	if r := e.Settings.ReopenS; r < -1 || r > 900 {
+		return fmt.Errorf("expect: settings.reopen_s: %d is outside -1 to 900", r)
+	}
+	if n := e.Settings.Codes; n < 0 || n > Codes {
+		return fmt.Errorf("expect: settings.codes: %d is outside 0 to %d", n, Codes)
 	}
 	for i, p := range e.Parcels {
 		switch {

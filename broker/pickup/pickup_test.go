@@ -130,6 +130,8 @@ func TestExpect(t *testing.T) {
 		"blocked":  {`{"blocked":["a:b"]}`, "blocked[0]"},
 		"courier":  {`{"couriers":[{"id":"C"}]}`, "couriers[0].id"},
 		"badge":    {`{"couriers":[{"id":"c","badge":"x"}]}`, "couriers[0].badge"},
+		"reopen":   {`{"settings":{"reopen_s":901}}`, "reopen_s"},
+		"codes":    {`{"settings":{"codes":5}}`, "codes"},
 		"too many": {`{"parcels":[` + strings.Repeat(`{},`, pickup.MaxParcels) + `{}]}`, "more than"},
 		"too long": {strings.Repeat(" ", pickup.MaxExpect+1), "bytes are more than"},
 	} {

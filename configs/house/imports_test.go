@@ -45,6 +45,10 @@ var laws = []law{
 		why:   "the gateway links no store and no page",
 	},
 	{
+		below: "gateway/internal/cabinet", may: []string{"=devices", "devices/telemetry", "broker/pickup", "broker/frame"}, never: []string{"net", "github.com"},
+		why: "from the keypad to the pulse there is no network",
+	},
+	{
 		below: "cloud", may: []string{"devices/telemetry", "devices/epc", "broker", "cloud", "configs/strict"},
 		never: []string{"go.bug.st", "periph.io"}, why: "the cloud drives no device",
 	},

@@ -243,14 +243,14 @@ func TestAKeyThatComesLaterAndIsExchanged(t *testing.T) {
 		h.mu.Lock()
 		h.noKey = nil
 		h.mu.Unlock()
-		<-time.After(keyEvery)
+		<-time.After(keyEvery + time.Second)
 		c.Typed(old)
 		require.Equal(t, "take 1", h.word())
 		c.Observe([]telemetry.Reading{locker(1, telemetry.CellOpened, true), locker(1, telemetry.CellClosed, true)})
 		h.mu.Lock()
 		h.key = pickup.Key{Locker: "lk-a", Generation: 2, Secret: pickup.LockerKey(master, "lk-a", 2)}
 		h.mu.Unlock()
-		<-time.After(keyEvery)
+		<-time.After(keyEvery + time.Second)
 		c.Typed(old)
 		require.Equal(t, "wrong", h.word(), "the card was stolen")
 		c.Typed(devices.Entry{Keys: "1#" + pickup.Code(h.key.Secret, id, 0)})

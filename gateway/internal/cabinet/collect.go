@@ -2,6 +2,7 @@ package cabinet
 
 import (
 	"slices"
+	"time"
 
 	"yizhan/broker/pickup"
 )
@@ -16,7 +17,7 @@ func (c *Core) code(now Now, no int, code string) []Effect {
 	}
 	x := c.at(no)
 	if x != nil && c.reopens(now, x) {
-		if _, _, ok := pickup.Match(c.key.Secret, code, x.Last.ID); ok { // of an empty cell: nothing is given away
+		if c.right(code, x.Last.ID) { // of an empty cell: nothing is given away
 			return c.begin(now, x, op{Kind: again, By: "code", Deposit: x.Last.ID, Waybill: x.Last.Waybill}, "opening")
 		}
 	}
@@ -28,7 +29,7 @@ func (c *Core) code(now Now, no int, code string) []Effect {
 	if x == nil || x.Deposit == nil { // there is nothing to be had
 		return []Effect{c.show(now, "wrong", 0, 0)}
 	}
-	if _, _, ok := pickup.Match(c.key.Secret, code, x.Deposit.ID); ok {
+	if c.right(code, x.Deposit.ID) {
 		return c.hand(now, x, "code")
 	}
 	if c.known(no, code) {
@@ -37,6 +38,28 @@ func (c *Core) code(now Now, no int, code string) []Effect {
 	c.counts.wrong++
 	c.tries.wrong(ran)
 	return []Effect{c.writeTries(now), c.show(now, "wrong", 0, c.tries.wait(ran))}
+}
+
+// right reports whether a code is one of a deposit's that are good in this county.
+func (c *Core) right(code, deposit string) bool {
+	_, n, ok := pickup.Match(c.key.Secret, code, deposit)
+	return ok && n < c.good()
+}
+
+// good is how many codes of a deposit are good.
+func (c *Core) good() int {
+	if c.expect == nil || c.expect.Settings.Codes == 0 {
+		return pickup.Codes
+	}
+	return c.expect.Settings.Codes
+}
+
+// reopenFor is how long an emptied cell's code opens it again.
+func (c *Core) reopenFor() time.Duration {
+	if c.expect == nil || c.expect.Settings.ReopenS == 0 {
+		return reopenFor
+	}
+	return time.Duration(max(0, c.expect.Settings.ReopenS)) * time.Second
 }
 
 // reopens reports whether a cell was emptied so lately that its code opens it again.
@@ -63,8 +86,8 @@ func (c *Core) ticket(now Now, text string) []Effect {
 	if c.key == nil || c.broken {
 		return []Effect{c.show(now, "out_of_order", 0, 0)}
 	}
-	id, _, ok := pickup.CheckTicket(c.key.Secret, text)
-	if !ok {
+	id, n, ok := pickup.CheckTicket(c.key.Secret, text)
+	if !ok || n >= c.good() {
 		return []Effect{c.show(now, "wrong", 0, 0)}
 	}
 	if c.busy != "" {

@@ -322,8 +322,13 @@ func (c *Core) Tick(now Now) []Effect {
 	ran := c.ran(now)
 	var out []Effect
 	if c.screenEnd != 0 && ran >= c.screenEnd && c.busy == "" {
-		out = append(out, c.show(now, "ready", 0, 0))
-		c.screenEnd = 0
+		out = append(out, c.rest(now))
+	}
+	for _, x := range c.cells {
+		if x.ReopenMS != 0 && ran.Milliseconds() >= x.ReopenMS { // a start doesn't begin it anew
+			x.ReopenMS = 0
+			out = append(out, write(x))
+		}
 	}
 	if c.courier != "" && ran >= c.courierEnd {
 		c.courier = ""
@@ -332,6 +337,18 @@ func (c *Core) Tick(now Now) []Effect {
 		out = append(out, c.writeTries(now))
 	}
 	return out
+}
+
+// rest is what is shown when nobody does anything: a door that somebody left open, or ready.
+func (c *Core) rest(now Now) Effect {
+	for _, x := range c.cells {
+		if x.Op != nil && x.Op.seen && x.open.Or(false) {
+			return c.show(now, "close_door", x.No, 0)
+		}
+	}
+	ready := c.show(now, "ready", 0, 0)
+	c.screenEnd = 0
+	return ready
 }
 
 // known reports whether the same wrong guess was just made: it tells nobody anything new.

@@ -13,7 +13,7 @@
 // # A parcel comes out
 //
 //  1. Somebody types cell and code, or holds a ticket to the scanner. A code is right when it is one of the codes of what lies in that cell.
-//  2. As above: intent, relay, door. Shut and empty: emptied. For three minutes the same code opens the empty cell again.
+//  2. As above: intent, relay, door. Shut and empty: emptied. For three minutes (a setting of the list) the same code opens the empty cell again.
 //
 // A deposit that the list blocks (overdue, held) is opened by no code: a courier who has signed on scans its waybill.
 //
@@ -42,7 +42,7 @@
 //
 // # The words on the screen
 //
-// ready, cell_and_code, opening, take, put, done, emptied, closed, cancelled, close_empty, next_cell, scan_first, welcome, wrong, wait (with seconds), overdue,
+// ready, cell_and_code, opening, take, put, done, emptied, closed, cancelled, close_empty, close_door, next_cell, scan_first, welcome, wrong, wait (with seconds), overdue,
 // nothing_here, stands_open, busy, try_again, jammed, wrong_door, out_of_order; and for couriers unknown_waybill, no_consent, needs_cold, already_here, full, sign_on, no_list.
 //
 // # The log

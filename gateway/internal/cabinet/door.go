@@ -167,9 +167,11 @@ func (c *Core) gone(now Now, x *cell, l *telemetry.Locker) []Effect {
 	}
 	l.Event = telemetry.CellEmptied
 	if o.Kind == takeOut {
-		x.ReopenMS = (c.ran(now) + reopenFor).Milliseconds()
+		x.ReopenMS = (c.ran(now) + c.reopenFor()).Milliseconds()
 	}
-	return []Effect{write(x), c.writeTries(now), c.show(now, "emptied", x.No, 0)}
+	both := write(x)
+	both.Write.Tries = c.writeTries(now).Write.Tries // so that a start knows how much of the time is over
+	return []Effect{both, c.show(now, "emptied", x.No, 0)}
 }
 
 // repeated takes a shutting that tells nothing of what is inside: the same as before, if it is the same.

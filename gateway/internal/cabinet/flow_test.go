@@ -128,6 +128,54 @@ func TestTheNextCell(t *testing.T) {
 	require.False(t, k.core.at(1).Fault, "it opens again")
 }
 
+func TestSettingsOfACounty(t *testing.T) {
+	k := newStand(t, 13, s, s)
+	k.expects(strings.Replace(list, `"version":1`, `"version":1,"settings":{"codes":1,"reopen_s":-1}`, 1))
+	k.scans("YL000100001")
+	k.shut(1, true)
+	require.Equal(t, "wrong", k.types(k.code(1, 1)), "no second code here")
+	require.Equal(t, "wrong", k.scans(pickup.Ticket(k.key.Secret, k.last().Deposit, 1)))
+	code := k.code(1, 0)
+	require.Equal(t, "take 1", k.types(code))
+	k.shut(1, false)
+	require.Equal(t, "wrong", k.types(code), "and no second opening")
+}
+
+// Three minutes are over for good: a start doesn't begin them anew.
+func TestReopeningEndsOverAStart(t *testing.T) {
+	for _, dated := range []bool{true, false} {
+		k := occupied(t, 14)
+		if !dated {
+			k.wall = time.Time{}
+		}
+		code := k.code(1, 0)
+		k.types(code)
+		k.shut(1, false)
+		k.start()
+		require.Equal(t, "take 1", k.types(code), "a start within the three minutes")
+		k.shut(1, false)
+		k.pass(reopenFor)
+		k.start()
+		require.Equal(t, "wrong", k.types(code))
+	}
+}
+
+func TestADoorLeftOpen(t *testing.T) {
+	k := occupied(t, 15)
+	k.types(k.code(1, 0))
+	for range 5 {
+		k.pass(screenFor)
+		require.Equal(t, "close_door 1", k.word())
+	}
+	k.shut(1, false)
+	require.Equal(t, "emptied 1", k.word())
+	k.pass(screenFor)
+	require.Equal(t, "ready", k.word())
+	n := len(k.words)
+	k.pass(time.Hour)
+	require.Len(t, k.words, n, "it stays")
+}
+
 func TestWrongDoor(t *testing.T) {
 	k := newStand(t, 4, s, s)
 	k.expects(list)
