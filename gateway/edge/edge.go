@@ -15,6 +15,7 @@ import (
 	"yizhan/broker"
 	"yizhan/devices"
 	"yizhan/devices/telemetry"
+	"yizhan/gateway/internal/board"
 	"yizhan/gateway/internal/cabinet"
 	"yizhan/gateway/internal/clock"
 	"yizhan/gateway/internal/command"
@@ -39,6 +40,8 @@ type Edge struct {
 	command *command.Commands
 	cabinet *cabinet.Cabinet // nil: this gateway keeps no locker
 	page    net.Listener     // nil: no status page
+	board   *board.Board
+	pulse   *supervise.Pulse
 	drivers []driver
 	taps    *record.Taps
 
@@ -78,6 +81,8 @@ func (e *Edge) open() (err error) {
 		return err
 	}
 	e.keep = supervise.New(e.env.Jitter)
+	e.board = board.New(e.env.Root)
+	e.pulse = supervise.NewPulse(stuckAfter, supervise.Probe{Name: "spool", Send: e.probeSpool})
 	if err := e.openDrivers(); err != nil {
 		return err
 	}
@@ -188,6 +193,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	// The spool outlives all that writes to it.
 	last, stop := context.WithCancel(context.WithoutCancel(ctx))
 	spooling := make(chan error, 1)
+	outer := ctx
 	g, ctx := errgroup.WithContext(ctx)
 	go func() { spooling <- e.vital("spool", e.spool.Run)(last) }()
 	run := func(name string, f func(context.Context) error) {
@@ -200,6 +206,9 @@ func (e *Edge) Run(ctx context.Context) error {
 		run("cabinet", e.cabinet.Run)
 	}
 	run("health", e.report)
+	if e.cfg.Watchdog.Device != "" {
+		g.Go(func() error { e.feedWatchdog(ctx, outer); return nil })
+	}
 	run("alarms", e.tellAlarms)
 	if e.page != nil {
 		run("status", func(ctx context.Context) error { return status.Serve(ctx, e.page, e.log, e.Report) })
@@ -207,7 +216,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	g.Go(func() error { e.serveRecordings(ctx); return nil })
 	for _, d := range e.drivers {
 		g.Go(func() error {
-			e.keep.Keep(ctx, supervise.Part{Name: d.id, Kind: d.kind, Log: d.log, Run: func(ctx context.Context) error { return d.Run(ctx, e.emitter(d.id)) }})
+			e.keep.Keep(ctx, supervise.Part{Name: d.id, Kind: d.kind, Log: d.log, Progress: progress(d), Run: func(ctx context.Context) error { return d.Run(ctx, e.emitter(d.id)) }})
 			return nil
 		})
 	}

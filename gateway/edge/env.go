@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -48,6 +49,7 @@ type Env struct {
 	Open    port.Opener
 	Socket  func(path string) (net.Listener, error) // where recordings are asked for; nil: nowhere
 	Rand    io.Reader                               // of epochs
+	Root    fs.FS                                   // where the kernel tells of the board: "/"
 	Jitter  func() float64                          // 0 to 1, of pauses
 	Logger  *slog.Logger
 }
@@ -68,6 +70,9 @@ func (e *Env) defaults(cfg *Config) error {
 	}
 	if e.Listen == nil {
 		e.Listen = net.Listen
+	}
+	if e.Root == nil {
+		e.Root = os.DirFS("/")
 	}
 	if e.Open == nil {
 		e.Open = port.Open

@@ -26,12 +26,14 @@ func (e *Edge) report(ctx context.Context) error {
 	t := time.NewTicker(reportEvery)
 	defer t.Stop()
 	told := map[string]bool{}
+	e.watchBoard(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
 		}
+		e.watchBoard(ctx)
 		at, q := e.env.Clock.Now()
 		var h telemetry.Health
 		gauges := e.Report().Gauges
@@ -84,6 +86,7 @@ func (e *Edge) Report() status.Report {
 		}
 	}
 	e.gauges(&r)
+	e.reportBoard(&r)
 	return r
 }
 
@@ -173,11 +176,6 @@ func (e *Edge) gauges(r *status.Report) {
 	var st unix.Statfs_t
 	if unix.Statfs(filepath.Clean(e.cfg.Data), &st) == nil {
 		g["disk_free_bytes"] = float64(st.Bavail) * float64(st.Bsize)
-	}
-	if b, err := os.ReadFile("/sys/class/thermal/thermal_zone0/temp"); err == nil {
-		if milli, err := strconv.ParseFloat(strings.TrimSpace(string(b)), 64); err == nil {
-			g["cpu_temp_c"] = milli / 1000
-		}
 	}
 	r.Gauges = g
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -44,7 +45,7 @@ func (c *Config) Validate() error {
 	}
 	errs = append(errs, c.Uplink.validate(), c.Broker.validate(), c.Spool.validate(), c.Locker.validate())
 	if c.Status.Listen != "" {
-		if err := checkAddress(c.Status.Listen); err != nil {
+		if err := checkLocal(c.Status.Listen); err != nil {
 			bad("status.listen", "%v", err)
 		}
 	}
@@ -134,6 +135,22 @@ func (s *Spool) validate() error {
 		errs = append(errs, strict.Field("spool.card_tbw", "%v is outside 0 to 1000000", s.CardTBW))
 	}
 	return errors.Join(errs...)
+}
+
+// checkLocal refuses what the county's network or the modem's might reach: there is no login.
+func checkLocal(a string) error {
+	if err := checkAddress(a); err != nil {
+		return err
+	}
+	host, _, _ := net.SplitHostPort(a)
+	if host == "localhost" {
+		return nil
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast() {
+		return fmt.Errorf("%.80q: there is no login, so name the board's address on its local network, or 127.0.0.1", a)
+	}
+	return nil
 }
 
 func checkAddress(a string) error {

@@ -15,14 +15,17 @@ import (
 
 // Config is a gateway's configuration with defaults filled in.
 type Config struct {
-	Gateway string   `yaml:"gateway" strict:"required"` // id of the board, the common name of its certificate
-	Data    string   `yaml:"data" strict:"required"`    // folder of everything the gateway writes
-	Log     string   `yaml:"log"`                       // debug, info, warn or error
-	Uplink  Uplink   `yaml:"uplink" strict:"required"`
-	Broker  Broker   `yaml:"broker"`
-	Status  Status   `yaml:"status"`
-	Spool   Spool    `yaml:"spool"`
-	Clock   Clock    `yaml:"clock"`
+	Gateway string `yaml:"gateway" strict:"required"` // id of the board, the common name of its certificate
+	Data    string `yaml:"data" strict:"required"`    // folder of everything the gateway writes
+	Log     string `yaml:"log"`                       // debug, info, warn or error
+	Uplink  Uplink `yaml:"uplink" strict:"required"`
+	Broker  Broker `yaml:"broker"`
+	Status  Status `yaml:"status"`
+	Spool   Spool  `yaml:"spool"`
+	Clock   Clock  `yaml:"clock"`
+
+	Watchdog Watchdog `yaml:"watchdog"`
+
 	Devices []Device `yaml:"devices"`
 	Locker  Locker   `yaml:"locker"`
 }
@@ -80,6 +83,11 @@ type Spool struct {
 type Clock struct {
 	// RTC is auto (believe it on a board with a clock chip, and on machines that are no boards), trust or ignore.
 	RTC string `yaml:"rtc"`
+}
+
+// Watchdog is the board's hardware watchdog, which resets a board whose gateway hangs.
+type Watchdog struct {
+	Device string `yaml:"device"` // /dev/watchdog; empty: none
 }
 
 // Addresses is one host:port or a list of them.
@@ -186,7 +194,7 @@ func Parse(file string, src []byte, kinds []devices.Factory) (Config, error) {
 
 // resolve makes the paths in c those seen from dir.
 func (c *Config) resolve(dir string) {
-	paths := []*string{&c.Data, &c.Spool.Mirror, &c.Uplink.CA, &c.Uplink.Cert, &c.Uplink.Key, &c.Locker.KeyFile}
+	paths := []*string{&c.Data, &c.Spool.Mirror, &c.Uplink.CA, &c.Uplink.Cert, &c.Uplink.Key, &c.Locker.KeyFile, &c.Watchdog.Device}
 	for i := range c.Broker.Users {
 		paths = append(paths, &c.Broker.Users[i].PasswordHashFile)
 	}
