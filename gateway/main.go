@@ -98,7 +98,7 @@ func serve(ctx context.Context, cfg edge.Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer notify(ctx, log, func() { e.Report() })()
+	defer notify(ctx, log, e.Stuck)()
 	return e.Run(ctx)
 }
 

@@ -39,9 +39,9 @@ func newLogger(w io.Writer, level string) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, opt))
 }
 
-// notify tells systemd that the gateway is ready, and that it lives for as long as alive returns (sd_notify(3)). The function it
-// returns says that the gateway stops.
-func notify(ctx context.Context, log *slog.Logger, alive func()) (stopping func()) {
+// notify tells systemd that the gateway is ready, and that it lives for as long as stuck returns, and returns nothing
+// (sd_notify(3)). The function it returns says that the gateway stops.
+func notify(ctx context.Context, log *slog.Logger, stuck func() string) (stopping func()) {
 	addr := os.Getenv("NOTIFY_SOCKET")
 	if addr == "" {
 		return func() {}
@@ -70,7 +70,10 @@ func notify(ctx context.Context, log *slog.Logger, alive func()) (stopping func(
 				case <-ctx.Done():
 					return
 				case <-t.C:
-					alive()
+					if part := stuck(); part != "" {
+						log.Error("watchdog not fed", "err", part+" is stuck")
+						continue
+					}
 					say("WATCHDOG=1")
 				}
 			}

@@ -5,6 +5,12 @@
 // march in step; a minute of good running starts the pauses over. A part whose error wraps
 // devices.ErrPermanent is parked: it isn't run again until Restart.
 //
+// A part that tells its progress, got on in each of five minutes and then doesn't for five more is taken for hung: it is ended and
+// run again, once for each silence. One that doesn't end within a minute after it was asked to is shown as stuck.
+//
+// Pulse tells whether the loops that all depend on still turn, by sending a probe through them. Who feeds a watchdog asks it
+// before: systemd's, and with Watchdog the board's own.
+//
 // Whether to stop is asked of Keep's own context, never of the error: a driver's timeout looks like
 // a context's.
 //

@@ -22,6 +22,14 @@ const (
 	Good     = time.Minute
 )
 
+// When a running part is taken for hung: it had got on in each of so many minutes, and then didn't for as many.
+const (
+	pulseEvery = time.Minute
+	lively     = 5
+	hung       = 5
+	endWithin  = time.Minute // of a part that was asked to end
+)
+
 // Status is what a part is doing.
 type Status string
 
@@ -31,6 +39,7 @@ const (
 	Waiting Status = "waiting" // for its next run
 	Parked  Status = "parked"  // by devices.ErrPermanent
 	Stopped Status = "stopped"
+	Stuck   Status = "stuck" // doesn't end: only a new start of the program helps
 )
 
 // State is what Keep knows of one part.
@@ -50,6 +59,8 @@ type Part struct {
 	Kind string
 	Log  *slog.Logger // carries device and kind
 	Run  func(ctx context.Context) error
+	// Progress, where it isn't nil, is a number that grows while the part gets on.
+	Progress func() uint64
 }
 
 // A Supervisor keeps parts running. Its methods may be called from any goroutine.
@@ -65,7 +76,10 @@ type part struct {
 	restart chan struct{} // holds one wish
 }
 
-var errRestart = errors.New("restart was asked for")
+var (
+	errRestart = errors.New("restart was asked for")
+	errHung    = errors.New("hung: no progress for 5 min")
+)
 
 // New returns a Supervisor. jitter gives numbers from 0 to 1; nil takes math/rand.
 func New(jitter func() float64) *Supervisor {
@@ -158,38 +172,81 @@ func (s *Supervisor) run(ctx context.Context, p Part, k *part) (panicked bool, e
 	once, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
 	var watch sync.WaitGroup
-	watch.Go(func() {
-		good := time.NewTimer(Good)
-		defer good.Stop()
-		for {
-			select {
-			case <-k.restart:
-				cancel(errRestart)
-			case <-good.C:
-				s.mu.Lock()
-				k.state.Err = ""
-				s.mu.Unlock()
-			case <-ended:
-				return
-			}
-		}
-	})
+	watch.Go(func() { s.watch(p, k, once, cancel, ended) })
 	defer func() {
 		close(ended)
 		watch.Wait()
-		asked := context.Cause(once) == errRestart
+		cause := context.Cause(once)
 		cancel(nil)
 		if v := recover(); v != nil {
 			p.Log.Error("driver panic", "err", fmt.Sprint(v), "stack", string(debug.Stack()))
 			panicked, err = true, fmt.Errorf("panic: %v", v)
-		} else if asked {
-			err = errRestart
+		} else if cause == errRestart || cause == errHung {
+			err = cause
 		}
 	}()
 	if err := p.Run(once); err != nil {
 		return false, err
 	}
 	return false, errors.New("ended by itself")
+}
+
+// watch ends a run when a restart is asked for or the part hangs, and forgets its last failure when it runs well. It returns
+// when the run has ended.
+func (s *Supervisor) watch(p Part, k *part, once context.Context, cancel context.CancelCauseFunc, ended <-chan struct{}) {
+	good, tick := time.NewTimer(Good), time.NewTicker(pulseEvery)
+	defer good.Stop()
+	defer tick.Stop()
+	var h hanging
+	var late <-chan time.Time // it was asked to end
+	for {
+		select {
+		case <-k.restart:
+			cancel(errRestart)
+		case <-good.C:
+			s.mu.Lock()
+			k.state.Err = ""
+			s.mu.Unlock()
+		case <-tick.C:
+			if p.Progress != nil && h.look(p.Progress()) {
+				cancel(errHung)
+			}
+		case <-late:
+			p.Log.Error("device stuck, it doesn't end")
+			s.set(k, Stuck)
+		case <-ended:
+			return
+		}
+		if late == nil && once.Err() != nil {
+			t := time.NewTimer(endWithin)
+			defer t.Stop()
+			late = t.C
+		}
+	}
+}
+
+// hanging finds out whether a part that got on minute by minute has stopped to. One that is silent by nature is left alone.
+type hanging struct {
+	last         uint64
+	alive, quiet int // minutes in a row with and then without progress
+}
+
+// look is called once a minute and reports whether the part hangs.
+func (h *hanging) look(progress uint64) bool {
+	moved := progress != h.last
+	h.last = progress
+	switch {
+	case moved && h.quiet > 0:
+		h.alive, h.quiet = 1, 0
+	case moved:
+		h.alive++
+	default:
+		h.quiet++
+		if h.alive < lively {
+			h.alive = 0
+		}
+	}
+	return h.alive >= lively && h.quiet == hung
 }
 
 // note keeps and logs why a run ended.

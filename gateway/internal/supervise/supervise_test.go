@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,6 +114,63 @@ func TestSameFailureIsLoggedOnce(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, 3, strings.Count(log.String(), "no such port"), "at first, after another failure, and after a good minute:\n%s", log.String())
 		require.Equal(t, 1, strings.Count(log.String(), "hung up"))
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// A driver that worked and then hangs is restarted, once; one that is silent by nature is left alone, and one that doesn't
+// even end is shown.
+func TestHungPartsAreRestarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := supervise.New(noJitter)
+		ctx, cancel := context.WithCancel(t.Context())
+		var polls atomic.Uint64
+		wait := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		work := func(minutes int) func(context.Context) error {
+			return func(ctx context.Context) error {
+				for range minutes * 6 {
+					select {
+					case <-ctx.Done():
+						return ctx.Err()
+					case <-time.After(10 * time.Second):
+						polls.Add(1)
+					}
+				}
+				return wait(ctx)
+			}
+		}
+		release := make(chan struct{})
+		runs := 0
+		go s.Keep(ctx, supervise.Part{Name: "a-hangs", Kind: "x", Log: quiet(), Progress: polls.Load, Run: func(ctx context.Context) error {
+			if runs++; runs == 1 {
+				return work(20)(ctx)
+			}
+			return wait(ctx)
+		}})
+		go s.Keep(ctx, supervise.Part{Name: "b-silent", Kind: "x", Log: quiet(), Progress: func() uint64 { return 0 }, Run: wait})
+		go s.Keep(ctx, supervise.Part{Name: "c-deaf", Kind: "x", Log: quiet(), Run: func(context.Context) error { <-release; return nil }})
+		time.Sleep(24 * time.Minute)
+		synctest.Wait()
+		require.Zero(t, s.States()[0].Restarts)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, uint64(1), s.States()[0].Restarts)
+		require.Contains(t, s.States()[0].Err, "hung")
+		require.Equal(t, supervise.Running, s.States()[0].Status)
+		require.True(t, s.Restart("c-deaf"))
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, supervise.Stuck, s.States()[2].Status)
+		time.Sleep(5 * time.Hour)
+		synctest.Wait()
+		require.Equal(t, uint64(1), s.States()[0].Restarts, "it is silent, and was restarted for it")
+		require.Zero(t, s.States()[1].Restarts)
+		close(release)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.NotEqual(t, supervise.Stuck, s.States()[2].Status)
+		require.NotZero(t, s.States()[2].Restarts)
 		cancel()
 		synctest.Wait()
 	})
