@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD   := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 DIST    := cloud/internal/web/dist
 
-.PHONY: help run build test arm size lint fuzz e2e ui bench bench-ingest bench-gateway bench-loss bench-spool mutate deps clean
+.PHONY: help run build test arm size lint fuzz e2e ui bench bench-encoding bench-uplink bench-ingest bench-gateway bench-loss bench-spool mutate deps clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,14 @@ $(DIST)/index.html: $(shell git ls-files cloud/ui)
 
 bench: ## benchmarks of the parsers, the spool and the broker
 	go test -run '^$$' -bench . -benchmem ./devices/... ./broker/... ./gateway/...
+
+bench-encoding: ## bytes a reading of each kind: JSON, CBOR, Protobuf, columns; plain, with zstd, with a dictionary
+	go test -run '^$$' -bench Encodings -benchtime 50x ./broker/frame
+
+bench-uplink: ## a day's backlog over 512 kbit/s: share of the line, bytes a reading, delay of live readings
+	@mkdir -p bin
+	go build -trimpath -o bin/bench-uplink ./gateway/bench-uplink
+	bin/bench-uplink
 
 bench-ingest: deps ## readings a second from MQTT to committed in Postgres, beside raw COPY
 	@mkdir -p bin
