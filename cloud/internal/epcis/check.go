@@ -20,7 +20,29 @@ type checker struct {
 	faults []county.EPCISFault
 }
 
-const maxFaults = 50
+// The most faults that are told of a document, and how deep an event may be nested.
+const (
+	maxFaults = 50
+	maxDepth  = 24
+)
+
+// deeper reports whether v is nested more than so many levels.
+func deeper(v any, levels int) bool {
+	if levels < 0 {
+		return true
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		for _, e := range v {
+			if deeper(e, levels-1) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return deeper(e, levels-1) })
+	}
+	return false
+}
 
 func (c *checker) fault(path, format string, args ...any) {
 	if len(c.faults) < maxFaults {
@@ -251,6 +273,10 @@ func (c *checker) event(path string, v any) {
 	s, ok := shapes[name]
 	if !ok {
 		c.fault(path+".type", "must be one of ObjectEvent, AggregationEvent, TransactionEvent, TransformationEvent, AssociationEvent")
+		return
+	}
+	if deeper(v, maxDepth) {
+		c.fault(path, "is nested more than %d deep", maxDepth)
 		return
 	}
 	s.check(c, path, v)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,9 @@ func decode(raw []byte) (map[string]any, error) {
 	d.UseNumber()
 	if err := d.Decode(&m); err != nil {
 		return nil, fmt.Errorf("epcis: %w", err)
+	}
+	if m == nil {
+		return nil, errors.New("epcis: null is no object")
 	}
 	return m, nil
 }

@@ -120,29 +120,35 @@ func parameter(q *county.EPCISQuery, name, value string, spaces map[string]strin
 			return badParameter(name, "takes no value")
 		}
 		q.Declared = true
+	case "orderBy", "orderDirection", "perPage", "eventCountLimit":
+		return orderParameter(q, name, value)
+	case "maxEventCount":
+		return notImplemented(name)
+	default:
+		return matchParameter(q, name, list)
+	}
+	return nil
+}
+
+// orderParameter reads how much of the answer is wanted, and in which order.
+func orderParameter(q *county.EPCISQuery, name, value string) error {
+	switch name {
 	case "orderBy":
-		switch value {
-		case "eventTime":
-		case "recordTime":
-			q.ByRecord = true
-		default:
+		if value != "eventTime" && value != "recordTime" {
 			return badParameter(name, "must be eventTime or recordTime")
 		}
+		q.ByRecord = value == "recordTime"
 	case "orderDirection":
 		if value != "ASC" && value != "DESC" {
 			return badParameter(name, "must be ASC or DESC")
 		}
 		q.Up = value == "ASC"
-	case "perPage", "eventCountLimit":
+	default:
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
 			return badParameter(name, "must be a whole number above 0")
 		}
 		q.Limit = min(n, maxPage)
-	case "maxEventCount":
-		return notImplemented(name)
-	default:
-		return matchParameter(q, name, list)
 	}
 	return nil
 }
