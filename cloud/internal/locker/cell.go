@@ -57,6 +57,10 @@ func Fold(events []Event) (state county.CellState, since time.Time) {
 	state = county.CellUnknown
 	for i := range events {
 		e := &events[i]
+		switch e.Event {
+		case telemetry.CellAccepted, telemetry.CellPulseSent, telemetry.CellWrongDoor: // what was asked of a door, not what it did
+			continue
+		}
 		if e.Occupied.Known() {
 			occupied = e.Occupied
 		}

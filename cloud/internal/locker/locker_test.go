@@ -34,6 +34,7 @@ func TestFold(t *testing.T) {
 		"emptied":                 {[]telemetry.CellEvent{deposited, opened, emptied}, county.CellEmpty, 2},
 		"jammed":                  {[]telemetry.CellEvent{deposited, jammed}, county.CellFault, 1},
 		"repaired":                {[]telemetry.CellEvent{deposited, jammed, opened, closed}, county.CellOccupied, 3},
+		"only asked for":          {[]telemetry.CellEvent{deposited, jammed, telemetry.CellAccepted, telemetry.CellPulseSent, telemetry.CellWrongDoor}, county.CellFault, 1},
 		"forced":                  {[]telemetry.CellEvent{emptied, forced}, county.CellDoorOpen, 1},
 	} {
 		var events []Event
