@@ -137,8 +137,9 @@ func TestRunFollowsWhenWokenAndTriesAgain(t *testing.T) {
 		go func() { done <- r.Run(ctx) }()
 		synctest.Wait()
 		s.facts = []county.Fact{fact(county.FactStep, "step/YZ2600000001/e1/arrived", told("arrived", county.AtWarehouse, "site/wh"))}
-		close(s.wake)
+		old := s.wake
 		s.wake = make(chan struct{})
+		close(old)
 		synctest.Wait()
 		require.Len(t, s.events, 1)
 		s.fail = context.DeadlineExceeded // the store is away, whatever it calls that
