@@ -14,23 +14,39 @@ import (
 	"yizhan/cloud/internal/county"
 	"yizhan/cloud/internal/county/channels"
 	"yizhan/cloud/internal/notify"
+	"yizhan/cloud/internal/page"
 	"yizhan/cloud/internal/person"
 	"yizhan/cloud/internal/state"
 )
 
 // openNotices makes what tells recipients. It looks at the store before gateways write to it.
 func (s *Service) openNotices(ctx context.Context) error {
-	code, err := s.codes()
+	key, err := s.keys()
 	if err != nil {
 		return err
 	}
+	code := func(locker, deposit string, n int) string {
+		if k := key(locker, deposit); k != nil {
+			return pickup.Code(k, deposit, n)
+		}
+		return ""
+	}
+	s.page = page.New(page.Options{
+		Store: s.store, Tokens: page.NewTokens(s.persons.LinkKey()), Code: code, Registry: s.registry, Now: s.env.Now, Log: s.env.Log,
+		Ticket: func(locker, deposit string) string {
+			if k := key(locker, deposit); k != nil {
+				return pickup.Ticket(k, deposit, 0)
+			}
+			return ""
+		},
+	})
 	set := s.cfg.Notify
 	set.Marker = cmp.Or(set.Marker, filepath.Join(filepath.Dir(s.cfg.TokenFile), "notice.mark"))
 	if s.cfg.Demo && len(set.Channels) == 0 { // a demonstration shows its messages, at any hour
 		set.Channels = []channels.Channel{{Name: "outbox", Kind: "outbox"}}
 	}
 	s.notifier, err = notify.New(notify.Options{
-		Settings: set, Registry: s.registry, Store: s.store, People: s.people(), Modem: s.desk, Code: code,
+		Settings: set, Registry: s.registry, Store: s.store, People: s.people(), Modem: s.desk, Code: func(locker, deposit string) string { return code(locker, deposit, 0) },
 		Report: s.base0() + notify.HookPath, NewID: s.newID, Now: s.env.Now, Log: s.env.Log,
 	})
 	if err != nil {
@@ -39,23 +55,22 @@ func (s *Service) openNotices(ctx context.Context) error {
 	return s.notifier.Open(ctx)
 }
 
-// codes derives what opens the cell of a deposit, where the lockers' master secret is at hand: a cabinet's deposits have one,
-// those that a bare lock board told of don't.
-func (s *Service) codes() (func(locker, deposit string) string, error) {
+// keys finds the key of a deposit's codes, where the lockers' master secret is at hand: a cabinet's deposits have one, those that
+// a bare lock board told of don't.
+func (s *Service) keys() (func(locker, deposit string) []byte, error) {
 	file := cmp.Or(s.cfg.Pickup.MasterFile, filepath.Join(filepath.Dir(s.cfg.MQTT.CA), ca.MasterFile))
 	master, err := ca.Master(file)
 	if errors.Is(err, fs.ErrNotExist) && s.cfg.Pickup.MasterFile == "" {
-		return nil, nil
+		return func(string, string) []byte { return nil }, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return func(locker, deposit string) string {
+	return func(locker, deposit string) []byte {
 		if !strings.HasPrefix(deposit, "d-") || !pickup.ValidDeposit(deposit) {
-			return ""
+			return nil
 		}
-		generation := max(s.cfg.Pickup.Generations[locker], 1)
-		return pickup.Code(pickup.LockerKey(master, locker, generation), deposit, 0)
+		return pickup.LockerKey(master, locker, max(s.cfg.Pickup.Generations[locker], 1))
 	}, nil
 }
 

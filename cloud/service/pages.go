@@ -12,6 +12,7 @@ import (
 	"yizhan/cloud/internal/config"
 	"yizhan/cloud/internal/history"
 	"yizhan/cloud/internal/notify"
+	"yizhan/cloud/internal/page"
 	"yizhan/cloud/internal/web"
 )
 
@@ -22,6 +23,7 @@ func (s *Service) pages() http.Handler {
 	mux.Handle("/session", s.gate)
 	mux.Handle(api.PrintPath, s.gate.Guard(s.api.Print()))
 	mux.Handle(notify.HookPath, s.notifier.Hooks()) // providers show the channel's secret
+	mux.Handle(page.Path, s.page)                   // the link is the key
 	mux.Handle("/", s.site)                         // the page itself holds no data
 	if s.ops == nil && config.Loopback(s.http.Addr().String()) {
 		s.addOps(mux)

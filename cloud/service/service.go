@@ -31,6 +31,7 @@ import (
 	"yizhan/cloud/internal/ingest"
 	"yizhan/cloud/internal/live"
 	"yizhan/cloud/internal/notify"
+	"yizhan/cloud/internal/page"
 	"yizhan/cloud/internal/person"
 	"yizhan/cloud/internal/state"
 	"yizhan/cloud/internal/web"
@@ -88,6 +89,7 @@ type Service struct {
 	events    *epcis.Repository
 	api       *api.API
 	site      *web.Site
+	page      *page.Page
 	http, ops net.Listener // ops is nil when http serves its pages, or nobody
 	closers   []func() error
 }

@@ -1,4 +1,4 @@
-// Mutate breaks one mechanism of the promises at a time and asks the tests whether they notice.
+// Command mutate breaks one mechanism of the promises at a time and asks the tests whether they notice.
 //
 //	mutate [-only WORD] [-md]
 //

@@ -53,6 +53,7 @@ type Commands interface {
 // Store is the read face of the state.
 type Store interface {
 	Things
+	Ratings
 	Boards
 	Parcels
 	Waybills
@@ -148,6 +149,7 @@ func New(cfg Config) *API {
 	a.waybills(h)
 	a.containers(h)
 	a.exceptions(h)
+	a.ratings(h)
 	a.commands(h)
 	a.county(h)
 	a.labels(h)

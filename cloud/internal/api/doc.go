@@ -17,6 +17,7 @@
 //	POST /commands, GET /commands, GET /commands/{id}
 //	GET  /parcels/{waybill}/label.zpl, /parcels/{waybill}/label.pdf, POST /labels, POST /parcels/{waybill}/label/readback
 //	GET  /epcis/events, /epcis/events/{eventID}, /epcis/capture/{id}, POST /epcis/capture, /epcis/events (EPCIS 2.0, its own errors)
+//	GET  /ratings?since                  what recipients say, by site
 //	GET  /stream                         changes (room live)
 //
 // # Promises

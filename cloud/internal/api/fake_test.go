@@ -201,6 +201,11 @@ func (f *fake) Count(_ context.Context, id string, _ int, _ time.Time, _, _ stri
 	return f.moved(id)
 }
 
+func (f *fake) Ratings(context.Context, time.Time) ([]county.RatingMean, error) {
+	mean := 4.5
+	return []county.RatingMean{{Site: "out-qingshi", N: 2, Mean: &mean}}, nil
+}
+
 func (f *fake) Exceptions(_ context.Context, flt county.ExceptionFilter, _ string, _ int) ([]county.Exception, string, error) {
 	f.filter = flt
 	return f.wrong, "", f.broken

@@ -164,3 +164,12 @@ func TestContainersAndExceptions(t *testing.T) {
 	code, _ = ask(t, a, "GET", "/api/v1/exceptions?class=boredom", "")
 	require.Equal(t, 422, code)
 }
+
+func TestRatings(t *testing.T) {
+	_, a := newAPI(t)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/ratings?since=2026-06-01T00:00:00Z", nil)
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, r)
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.JSONEq(t, `{"items":[{"site":"out-qingshi","n":2,"mean":4.5}],"next":""}`, w.Body.String())
+}

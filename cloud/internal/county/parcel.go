@@ -26,6 +26,12 @@ const (
 	LostClosed     Stage = "lost_closed"
 )
 
+// Received reports whether the recipient has the parcel.
+func (s Stage) Received() bool { return s == PickedUp || s == SignedFor || s == Completed }
+
+// Over reports whether the parcel's life has ended.
+func (s Stage) Over() bool { return s.Received() || s == Returned || s == LostClosed }
+
 // Waybill is what a carrier announces: the parcel, its tag, and where it goes.
 type Waybill struct {
 	Waybill   string    `json:"waybill"`                                                        // 6 to 32 of A-Z, 0-9 and '-'

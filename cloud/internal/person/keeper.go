@@ -31,6 +31,7 @@ var ErrSealed = errors.New("person: can't be opened with this key")
 type Keeper struct {
 	aead  cipher.AEAD
 	phone []byte
+	links []byte
 }
 
 // Open reads the key from a file, or makes both where the file isn't there. A file that others may read is refused.
@@ -61,8 +62,11 @@ func New(key []byte) (*Keeper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("person: %w", err)
 	}
-	return &Keeper{aead: aead, phone: derive(key, "phone")}, nil
+	return &Keeper{aead: aead, phone: derive(key, "phone"), links: derive(key, "links")}, nil
 }
+
+// LinkKey is what the links of recipients to their parcels are sealed with, 32 bytes; it opens no recipient.
+func (k *Keeper) LinkKey() []byte { return k.links }
 
 func derive(key []byte, word string) []byte {
 	h := hmac.New(sha256.New, key)

@@ -38,10 +38,14 @@ create index exceptions_object on exceptions (object);
 create index exceptions_discovered on exceptions (discovered_ms desc, id desc);
 alter table containers add column code text collate "C" not null default '';  -- its barcode, as scans are written
 create unique index containers_code on containers (code) where code <> '';
+drop index evidence_thing;              -- only of vehicles it is asked
+create index evidence_aboard on evidence (thing, at_ms) where thing >= 'vehicle/' and thing < 'vehicle0';
 create index evidence_benches on evidence (device, at_ms) where kind = 'scan' and thing >= 'bench/' and thing < 'bench0';
 
 -- +goose Down
 drop index evidence_benches;
+drop index evidence_aboard;
+create index evidence_thing on evidence (thing, at_ms);
 drop index containers_code;
 alter table containers drop column code;
 drop table exceptions, amendments, facts;
