@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 // A shelf is a store in memory, for what is the room's own: what it makes of facts and answers.
 type shelf struct {
+	mu       sync.Mutex // over what TellEPCIS uses
 	events   []county.EPCISEvent
 	captures map[string]county.EPCISCapture
 	facts    []county.Fact
@@ -57,6 +59,8 @@ func (s *shelf) EPCISCapture(_ context.Context, id string) (county.EPCISCapture,
 }
 
 func (s *shelf) TellEPCIS(_ context.Context, _ int, events func([]county.Fact, func([]string) (map[string]county.EPCISEvent, error)) ([]county.EPCISEvent, error)) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.fail != nil {
 		return 0, s.fail
 	}
@@ -77,11 +81,24 @@ func (s *shelf) TellEPCIS(_ context.Context, _ int, events func([]county.Fact, f
 	return len(facts), err
 }
 
+func (s *shelf) waker() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wake
+}
+
+// with changes the shelf while a repository follows it.
+func (s *shelf) with(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
 func repository(t *testing.T) (*Repository, *shelf) {
 	s := &shelf{captures: map[string]county.EPCISCapture{}, wake: make(chan struct{})}
 	n := 0
 	return New(Config{
-		Store: s, Maker: maker(t, nil), Wake: func() <-chan struct{} { return s.wake }, Now: func() time.Time { return t0 },
+		Store: s, Maker: maker(t, nil), Wake: s.waker, Now: func() time.Time { return t0 },
 		NewID: func() string { n++; return fmt.Sprint("cap-", n) },
 	}), s
 }
@@ -136,20 +153,24 @@ func TestRunFollowsWhenWokenAndTriesAgain(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- r.Run(ctx) }()
 		synctest.Wait()
-		s.facts = []county.Fact{fact(county.FactStep, "step/YZ2600000001/e1/arrived", told("arrived", county.AtWarehouse, "site/wh"))}
-		old := s.wake
-		s.wake = make(chan struct{})
-		close(old)
+		s.with(func() {
+			s.facts = []county.Fact{fact(county.FactStep, "step/YZ2600000001/e1/arrived", told("arrived", county.AtWarehouse, "site/wh"))}
+			close(s.wake)
+			s.wake = make(chan struct{})
+		})
 		synctest.Wait()
-		require.Len(t, s.events, 1)
-		s.fail = context.DeadlineExceeded // the store is away, whatever it calls that
-		s.facts = []county.Fact{fact(county.FactStep, "step/YZ2600000001/e2/scanned", told("scanned", county.Sorted, "site/wh"))}
+		s.with(func() {
+			require.Len(t, s.events, 1)
+			s.fail = context.DeadlineExceeded // the store is away, whatever it calls that
+			s.facts = []county.Fact{fact(county.FactStep, "step/YZ2600000001/e2/scanned", told("scanned", county.Sorted, "site/wh"))}
+		})
 		time.Sleep(time.Minute)
-		require.Len(t, s.events, 1)
-		s.fail = nil
+		s.with(func() {
+			require.Len(t, s.events, 1)
+			s.fail = nil
+		})
 		time.Sleep(6 * time.Second)
-		synctest.Wait()
-		require.Len(t, s.events, 2)
+		s.with(func() { require.Len(t, s.events, 2) })
 		cancel()
 		require.ErrorIs(t, <-done, context.Canceled)
 	})
