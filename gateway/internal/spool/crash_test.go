@@ -26,6 +26,7 @@ type history struct {
 	failed    map[string]bool
 	committed map[string]bool // told to be safe in the cloud
 	n         int
+	crashed   func() bool // nil: never
 }
 
 func newHistory() *history {
@@ -42,6 +43,9 @@ func (h *history) append(s *spool.Spool, size int, lanes ...telemetry.Lane) {
 		names = append(names, p)
 	}
 	err := s.Append(es, func(err error) {
+		if h.crashed != nil && h.crashed() {
+			return
+		}
 		for _, n := range names {
 			if err == nil {
 				h.acked[n] = true

@@ -57,7 +57,11 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 	flips := 0
 	for _, name := range names {
 		size := len(fs.Bytes("spool/" + name))
-		for at := 0; at < size; at += 1 + size/200 {
+		step := 1 + size/200
+		if strings.HasPrefix(name, "spare-") { // nothing of which matters
+			step = 1 + size/10
+		}
+		for at := 0; at < size; at += step {
 			bad := fs.Cut(spooltest.Keep{})
 			bad.Bytes("spool/" + name)[at] ^= 0x40
 			s := reopened(t, bad)

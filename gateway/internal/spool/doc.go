@@ -1,4 +1,4 @@
-// Package spool keeps every record of a gateway on its card until the cloud has committed it.
+// Package spool keeps every record of a gateway on its card until the cloud has committed it, and a while longer.
 //
 // # Shape
 //
@@ -9,6 +9,7 @@
 //	thin-00000000000000000008.seg
 //	cursor                          what the cloud has committed, JSON, replaced by rename
 //	lock                            held by flock while a spool is open
+//	spare-00000000000000000004.seg  room for a segment: one that was let go, or blocks taken beforehand
 //	*.damaged                       segments set aside because nothing of them can be trusted
 //
 // Each opening starts a new random epoch. Each of the four lanes counts its records of an epoch
@@ -27,14 +28,14 @@
 //
 //	header   magic "YZS1", log u8, 3 zero bytes, number u64, incarnation u64 (random), epoch u64,
 //	         then for both lanes of the log: lane u8, 7 zero bytes, first seq u64, SHA-256 of the record before;
-//	         4 zero bytes, CRC u32 of all this                                   136 bytes
+//	         born u32 (seconds that the spool had run, over all openings), CRC u32 of all this   136 bytes
 //	record   length u32 of the bytes after the CRC, CRC u32,
 //	         lane u8, type u8, quality u8, zero u8, synced u32, seq u64, boot 16 bytes, mono i64, wall i64, payload
-//	footer   the header again with magic "YZSF", its CRC left out, then next seq of both lanes u64, end of the
-//	         records u64, CRC u32, 4 zero bytes; only in a segment that is sealed, as its last 160 bytes
+//	footer   the header again with magic "YZSF", born and CRC left out, then next seq of both lanes u64, end of the
+//	         records u64, CRC u32, born u32; only in a segment that is sealed, as the file's last 160 bytes
 //
 // A record's CRC is seeded with the incarnation and covers the length, so bytes of an older file in
-// the same blocks never count. synced is how much of the file was known to be on the card when the
+// the same blocks don't count. A footer counts only in a file of its own number. synced is how much of the file was known to be on the card when the
 // record was written: damage before it hit records that were acknowledged, anything behind it may
 // be the torn tail of a last write. A header's first seqs bound the segment before it: records
 // there with those seqs or later were never acknowledged and don't count.
@@ -52,8 +53,15 @@
 //
 // # Disk
 //
-// A small write puts 32 KiB of zeros behind itself, so that the syncs after it need not write the file's size; zeros
-// behind the last record are no damage.
+// A segment begins in a spare where there is one: its header is written and synced while the file is still called a
+// spare, then the file gets the segment's name, and the folder is synced before the first record. So no name of a segment ever stands
+// over a torn header or another's bytes. A sealed segment that fills its file becomes a spare when it is let go, and the folder
+// is synced before the spare is written: in the steady state files keep size and blocks, and a commit is one write and one
+// flush of the records' own pages. The incarnation is drawn until its seed differs from that of the records in the
+// spare, and sealing fills the file's rest with zeros, so a file never holds records of more than two lives.
+//
+// A spare that never was a segment is room taken with fallocate. A small write in it puts 256 KiB of zeros behind
+// itself, so that the syncs after it need not write the file's map. Without fallocate the file grows by these zeros.
 //
 // Assumed: a completed fsync is durable; so is a file's name after fsync of its folder; rename is atomic; an
 // overwritten or appended block may tear anywhere and blocks of one unsynced write may land in any order; nothing
@@ -61,7 +69,8 @@
 // fdatasync, the folder after each creation and rename.
 //
 // Under these: after kill -9 or a power cut at any instant, what done(nil) was told is read back, in order, and
-// nothing that was never appended is. Where a card rots or lies, the loss is found by CRC and reported as
+// nothing that was never appended is; a record of a file's life before passes as one of this life with a chance of 2^-32, if
+// its bytes happen to stand where the next record is looked for. Where a card rots or lies, the loss is found by CRC and reported as
 // a tombstone of reason segment_damaged with the seqs that are known to be lost; only damage to the very last
 // sync before a power cut can't be told from a torn tail.
 //
@@ -69,26 +78,60 @@
 // aside what can't be read, and needs one read a sealed segment: its time and memory grow with the
 // number of segments (about 100 bytes each), not with the records in them.
 //
+// # Kept tail
+//
+// When nothing of a segment waits any more it stays for Options.Keep of the time that the spool runs (which no clock can step,
+// and which is at most the true time), and for as long as there is room: a cloud that comes back older than it was is filled
+// again from it. Lanes lists what may be news: every epoch of which something waits, the newest other epoch, the
+// live one. Kept lists the rest. Read reads both.
+//
 // # Full
 //
-// Options.MaxBytes bounds the folder, and so does the card (ENOSPC). The oldest may-thin segment goes
-// first, after a tombstone of reason lane_full in each lane that lost uncommitted records; tombstones among them are
-// kept. When there is none, Append refuses with ErrFull; a reserve of 1/64 of MaxBytes (at least 64 KiB) is for lane command
-// and the spool's own records. A record that arrives although a tombstone names it was saved by a power cut between the
-// two: the record wins.
+// Options.MaxBytes bounds segments and spares, and so does the card (ENOSPC). When room is needed the oldest of the kept tail
+// goes first, and then the oldest may-thin segment, after these are durable: of each probe's climate readings that the cloud
+// doesn't have the lowest, the highest and the last one under their own stamps (see telemetry.Climate), a tombstone of
+// reason lane_full in each lane that lost records, and the tombstones that were among them. On a card that others' files fill the
+// same order holds: spares are room that is there, and the live may-thin segment has a part that only these last words
+// take. Only where not even that can be written (a file that failed, no spare) a segment goes first and its tombstones follow;
+// then a power cut in between leaves a hole that nobody explains.
+//
+// When nothing is left to go, Append refuses with ErrFull; a reserve of 1/64 of MaxBytes (at least 64 KiB), held as up to 8 spares,
+// is for lane command and the spool's own records. A record that arrives although a tombstone names it was saved by a
+// power cut between the two: the record wins.
+//
+// At admission, acknowledged and counted in tombstones without seqs (at most one a minute, lane and reason; a crash loses
+// the count of the last minute):
+//
+//	thinned            while what waits takes over 7/8 of the room, until it is under 6/8: a position within 30 s and 200 m of the last
+//	                   of its device; health within 10 min; climate within 5 min and 0.1 of the extremes that were let in since
+//	quarantine_flood   quarantine entries beyond 64 at once and one each 10 s: those let in are the sample
+//
+// # Mirror
+//
+// With Options.Mirror every write of the must-keep log is repeated, in the same commit and synced, in a file of the same name in a second
+// folder. Open takes from there what the folder lacks or can't read, and mends torn and rotten records; Read reads a rotten
+// record from there. A mirror that fails is let go of, looked for each minute, and given the segments it missed, 256 KiB a
+// step; nothing waits for it. A folder with another Owner is left alone. A mirror costs every flush twice.
 //
 // # Counters
 //
 //	appended       records that became durable
 //	commits        batches written and synced
-//	syncs          fsyncs of segment files
+//	written        bytes written to the folder: records, headers, footers, zeros, cursors
+//	syncs          fsyncs of files and folder
 //	failed         entries whose done got an error
 //	refused        Append calls refused with ErrFull
+//	thinned        readings turned away while there was little room
+//	flooded        quarantine entries turned away
+//	summaries      climate readings that were left of dropped segments
 //	io_errors      writes, syncs, creations that failed
 //	dropped        may-thin records dropped because the spool was full
 //	damaged        records known to be lost to damage
 //	set_aside      segments renamed to *.damaged
-//	torn_bytes     bytes cut behind the last records at this opening: torn tails and zeros
+//	torn_bytes     bytes cut behind the last records at this opening: torn tails, zeros, what the file held before
+//	restored       segments taken from the mirror
+//	mended         records read from the mirror because they were bad here
+//	mirror_errors  times that the mirror was found lost; mirror_written, mirror_syncs: what it cost
 //	bytes          size of the segments now
 //	segments       number of segments now
 package spool

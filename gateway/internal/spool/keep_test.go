@@ -22,8 +22,12 @@ func commitAll(s *spool.Spool) {
 	s.Step()
 }
 
-// kept reads all readings of a lane that are on the card, those of the kept tail too.
-func kept(t *testing.T, s *spool.Spool, lane telemetry.Lane) (out []string) {
+// kept returns all readings of a lane that are on the card, those of the kept tail too.
+func kept(t *testing.T, s *spool.Spool, lane telemetry.Lane) []string {
+	return readings(allKept(t, s, lane))
+}
+
+func allKept(t *testing.T, s *spool.Spool, lane telemetry.Lane) (out []frame.Record) {
 	for _, st := range append(s.Kept(), s.Lanes()...) {
 		for from := st.First; st.Lane == lane; {
 			rs, _, err := s.Read(st.Epoch, lane, from, 100, 1<<20)
@@ -31,7 +35,7 @@ func kept(t *testing.T, s *spool.Spool, lane telemetry.Lane) (out []string) {
 			if len(rs) == 0 {
 				break
 			}
-			out = append(out, readings(rs)...)
+			out = append(out, rs...)
 			from = rs[len(rs)-1].Seq + 1
 		}
 	}

@@ -61,6 +61,9 @@ func open(t testing.TB, fs spool.FS, opt spool.Options) *spool.Spool {
 	if opt.Rand == nil {
 		opt.Rand = seeded(1)
 	}
+	if opt.SegmentBytes == 0 { // the disk is memory
+		opt.SegmentBytes = 64 << 10
+	}
 	s, err := spool.Open(fs, "spool", opt)
 	require.NoError(t, err)
 	return s
