@@ -94,7 +94,7 @@ func newCore(b *book, sizes []pickup.Size, outcome func(string) (telemetry.Resul
 			x = cell{No: i + 1}
 		}
 		x.size = size
-		if x.Next == "" {
+		if x.Next == "" || x.idle() { // a restored card has ids that were used since
 			x.Next = c.newID("d-")
 		}
 		if x.Op != nil {

@@ -26,6 +26,7 @@ type law struct {
 	cause  map[string]string // op -> what it was asked by
 	pulsed map[string]bool   // cause and cell
 	input  int
+	name   string
 	right  bool // what was last typed or scanned may open something
 }
 
@@ -60,8 +61,11 @@ func (w *law) reading(l telemetry.Locker) {
 		return
 	}
 	require.NotZero(w.t, item, "%+v", l)
+	if w.book.broken != nil {
+		return // a card that takes nothing, and then the power goes: what was put in unasked may have two names
+	}
 	if old, named := w.names[item]; named {
-		require.Equal(w.t, old, l.Deposit, "another id for the same thing")
+		require.Equal(w.t, old, l.Deposit, "another id for the same thing, %s", w.name)
 	}
 	if old, owned := w.owners[l.Deposit]; owned {
 		require.Equal(w.t, old, item, "one id for two things")
@@ -186,6 +190,7 @@ func TestNeverTwice(t *testing.T) {
 	for seed := range uint64(1500) {
 		k := newStand(t, seed, pickup.Small, pickup.Small, pickup.Medium, pickup.Large)
 		w := watch(k)
+		w.name = fmt.Sprint("seed ", seed)
 		rng := rand.New(rand.NewPCG(seed, 3))
 		var parcels []string
 		for i := range 12 {

@@ -47,9 +47,10 @@ func name(l *telemetry.Locker, d *deposit) {
 
 func (c *Core) opened(now Now, x *cell, l *telemetry.Locker) []Effect {
 	x.open, x.presumed = telemetry.Some(true), ""
+	ajar := x.Op == nil && x.Deposit == nil
 	var out []Effect
-	if x.Fault {
-		x.Fault = false
+	if x.Fault || ajar && !x.Ajar {
+		x.Fault, x.Ajar = false, ajar
 		out = append(out, write(x))
 	}
 	if x.Op != nil {
@@ -98,10 +99,10 @@ func (c *Core) shut(now Now, x *cell, l *telemetry.Locker) []Effect {
 			x.presumed = l.Event
 		}
 	}
-	was := x.Occupied
-	x.Occupied = map[bool]string{true: "yes", false: "no"}[full]
+	same := !x.Ajar && x.Occupied == map[bool]string{true: "yes", false: "no"}[full]
+	x.Occupied, x.Ajar = map[bool]string{true: "yes", false: "no"}[full], false
 	if !known {
-		x.Occupied = ""
+		x.Occupied = "blind"
 	}
 	label(l, o)
 	switch {
@@ -114,7 +115,7 @@ func (c *Core) shut(now Now, x *cell, l *telemetry.Locker) []Effect {
 	case l.Event == telemetry.CellEmptied && x.Last != nil:
 		name(l, x.Last) // told again
 	}
-	if o == nil && was == x.Occupied {
+	if o == nil && same {
 		return nil
 	}
 	return c.over(now, x, l)
@@ -176,17 +177,20 @@ func (c *Core) gone(now Now, x *cell, l *telemetry.Locker) []Effect {
 
 // repeated takes a shutting that tells nothing of what is inside: the same as before, if it is the same.
 func (c *Core) repeated(x *cell, l *telemetry.Locker) []Effect {
-	if x.presumed == "" {
-		return nil
-	}
-	l.Event = x.presumed
 	switch {
+	case x.presumed == "":
 	case x.Deposit != nil:
+		l.Event = x.presumed
 		name(l, x.Deposit)
 	case x.Last != nil:
+		l.Event = x.presumed
 		name(l, x.Last)
 	}
-	return nil
+	if x.Occupied == "blind" && !x.Ajar {
+		return nil
+	}
+	x.Occupied, x.Ajar = "blind", false
+	return []Effect{write(x)}
 }
 
 // inspect gives up a cell of which nobody knows whether it was opened, and what is in it: somebody must look.

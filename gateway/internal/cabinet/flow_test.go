@@ -160,6 +160,29 @@ func TestReopeningEndsOverAStart(t *testing.T) {
 	}
 }
 
+// A card that was copied and is put back: the ids of empty cells are drawn anew, or the code of a parcel that is gone would open the next one.
+func TestARestoredCard(t *testing.T) {
+	for _, sensors := range []bool{true, false} {
+		k := newStand(t, 16, s)
+		k.sensors = sensors
+		k.start()
+		k.expects(list)
+		copied := append([]byte(nil), k.disk.b...)
+		k.scans("YL000100001")
+		k.shut(1, true)
+		old := k.code(1, 0)
+		k.types(old)
+		k.shut(1, false)
+		k.disk.b = copied
+		k.start()
+		k.scans("YL000100007")
+		k.shut(1, true)
+		require.Equal(t, "YL000100007", k.core.at(1).Deposit.Waybill)
+		require.NotEqual(t, old, k.code(1, 0), "sensors %t", sensors)
+		require.Equal(t, "wrong", k.types(old))
+	}
+}
+
 func TestADoorLeftOpen(t *testing.T) {
 	k := occupied(t, 15)
 	k.types(k.code(1, 0))

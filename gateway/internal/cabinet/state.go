@@ -47,11 +47,17 @@ type cell struct {
 	ReopenMS int64    `json:"reopen,omitempty"`   // of running time, until which its code opens the empty cell
 	Op       *op      `json:"op,omitempty"`       // that has begun and isn't over
 	Fault    bool     `json:"fault,omitempty"`    // jammed, or nobody knows what is in it
-	Occupied string   `json:"occupied,omitempty"` // as it was told last: yes, no; empty is unknown
+	Occupied string   `json:"occupied,omitempty"` // as it was told last: yes, no, blind (there is no sensor); empty is unknown
+	Ajar     bool     `json:"ajar,omitempty"`     // opened by somebody else, and empty before: whatever is put in has the id Next
 
 	size     pickup.Size
 	open     telemetry.Opt[bool]
 	presumed telemetry.CellEvent // what its last shutting was taken for, where no sensor tells; until it opens
+}
+
+// idle reports whether a cell is empty and shut for all that is known: no event that is under way can have told its next deposit.
+func (x *cell) idle() bool {
+	return x.Deposit == nil && x.Op == nil && !x.Ajar && (x.Occupied == "no" || x.Occupied == "blind")
 }
 
 // A change is what one line of the log holds: whole cells, and the tries.
