@@ -1,0 +1,28 @@
+package page
+
+import (
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// SHOTS is a folder that keeps the screenshots.
+func TestE2EVillagerWithoutJavaScript(t *testing.T) {
+	p, d := open(t)
+	server := httptest.NewServer(p)
+	defer server.Close()
+	shots := os.Getenv("SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	cmd := exec.CommandContext(t.Context(), "node", filepath.Join("test", "villager.mjs"), shots,
+		server.URL+p.Link("YZ-IN-LOCKER"), server.URL+p.Link("YZ-ON-THE-WAY"), server.URL+Path+"nothing")
+	cmd.Dir = filepath.Join("..", "..", "ui")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Len(t, d.reported, 2, "once in each language")
+}
