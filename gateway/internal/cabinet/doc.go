@@ -35,7 +35,7 @@
 //
 // The board's own readings of kind locker, on their way to the spool, get what is known here: deposit, waybill, generation, op, by. A deposit's
 // id is drawn and written before anything is put into the cell, so the same event has the same id after any crash (but of a card that takes no writes when the power
-goes); cells that are empty and shut draw anew at each start, so a restored card repeats no id. A closing that ends
+// goes); cells that are empty and shut draw anew at each start, so a restored card repeats no id. A closing that ends
 // a deposit or a pickup is told as deposited or emptied. Besides: locker accepted (a code or scan was good), pulse_sent (and no door seen open),
 // wrong_door; alarm deposit_refused (why, and the waybill; 30 an hour) and cell_inspect. The op's outcome is a result.
 //
