@@ -1,10 +1,12 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"yizhan/cloud/internal/coldchain"
@@ -16,6 +18,20 @@ import (
 type fix struct {
 	county.Dated
 	pos county.Position
+}
+
+// compare orders fixes by time; those of one moment in an order that doesn't depend on which came first.
+func (f fix) compare(o fix) int {
+	if c := f.At.Compare(o.At); c != 0 {
+		return c
+	}
+	return strings.Compare(f.doc(), o.doc())
+}
+
+// doc is the position as its row has it.
+func (f fix) doc() string {
+	b, _ := json.Marshal(&f.pos) // numbers and words always marshal
+	return string(b)
 }
 
 func (c *commit) fix(id string, s *county.Sight, d county.Dated) {
@@ -95,10 +111,10 @@ func (c *commit) moveVehicles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var rows, closed [][]any
+	var rows [][]any
 	for _, id := range ids {
 		v, fixes := vans[id], c.fixes[id]
-		slices.SortStableFunc(fixes, func(a, b fix) int { return a.At.Compare(b.At) })
+		slices.SortFunc(fixes, fix.compare)
 		late := fixes
 		for i := range fixes {
 			if v.open.From.IsZero() || !fixes[i].At.Before(v.open.From) {
@@ -107,10 +123,10 @@ func (c *commit) moveVehicles(ctx context.Context) error {
 			}
 		}
 		crossed, more := c.drive(v, fixes[len(late):])
-		for _, s := range more {
-			closed = append(closed, []any{id, ms(s.From), ms(s.To), s.Site})
+		if err := c.putStays(ctx, id, more); err != nil { // now: a late fix may be near them
+			return err
 		}
-		if newest := &fixes[len(fixes)-1]; ms(newest.At) > v.at {
+		if newest := &fixes[len(fixes)-1]; ms(newest.At) > v.at || ms(newest.At) == v.at && newest.doc() > v.position {
 			v.at, v.tq, v.pos = ms(newest.At), string(newest.TQ), &newest.pos
 		}
 		if len(late) > 0 {
@@ -129,10 +145,16 @@ func (c *commit) moveVehicles(ctx context.Context) error {
 		rows = append(rows, v.row())
 		c.vans[id] = v
 	}
-	if err := c.c.put(ctx, staysTable, closed); err != nil {
-		return err
-	}
 	return c.c.put(ctx, vehiclesTable, rows)
+}
+
+// putStays puts stays that are over.
+func (c *commit) putStays(ctx context.Context, id string, stays []county.Stay) error {
+	var rows [][]any
+	for _, s := range stays {
+		rows = append(rows, []any{id, ms(s.From), ms(s.To), s.Site})
+	}
+	return c.c.put(ctx, staysTable, rows)
 }
 
 // drive takes fixes that are not before the open stay through the fences. It tells whether the
@@ -193,11 +215,7 @@ func (c *commit) lateFixes(ctx context.Context, v *van, late []fix) (changed boo
 			return false, err
 		}
 	}
-	var rows [][]any
-	for _, s := range stays {
-		rows = append(rows, []any{v.id, ms(s.From), ms(s.To), s.Site})
-	}
-	return true, c.c.put(ctx, staysTable, rows)
+	return true, c.putStays(ctx, v.id, stays)
 }
 
 // readStays reads the closed stays of vehicles that reach into from..to, by vehicle, ascending.
@@ -224,7 +242,7 @@ func (c *commit) fenced(ctx context.Context, id string, since time.Time) error {
 		c.parcels[waybill] = true
 		return err
 	}
-	if err := c.c.each(ctx, mark, "select waybill from parcels where place = $1", "vehicle/"+id); err != nil {
+	if err := c.c.each(ctx, mark, "select waybill from parcels where place <> '' and place = $1", "vehicle/"+id); err != nil {
 		return err
 	}
 	var epcs []string
@@ -232,12 +250,14 @@ func (c *commit) fenced(ctx context.Context, id string, since time.Time) error {
 	err := c.c.each(ctx, func(scan func(...any) error) error {
 		var s string
 		err := scan(&s)
-		if !seen[s] {
+		if waybill, ok := strings.CutPrefix(s, "parcel/"); ok { // a person said so
+			c.parcels[waybill] = true
+		} else if strings.HasPrefix(s, "epc/") && !seen[s] {
 			seen[s] = true
 			epcs = append(epcs, s)
 		}
 		return err
-	}, "select subject from evidence where thing = $1 and at_ms >= $2 and kind = 'tag'", "vehicle/"+id, ms(since.Add(-24*time.Hour)))
+	}, "select subject from evidence where thing = $1 and at_ms >= $2 and thing >= 'vehicle/' and thing < 'vehicle0'", "vehicle/"+id, ms(since.Add(-24*time.Hour)))
 	if err != nil {
 		return err
 	}
@@ -253,6 +273,23 @@ func (c *commit) climate(id string, r *telemetry.Reading, d county.Dated) {
 	if m, err := telemetry.As[telemetry.Climate](*r); err == nil && d.TQ != telemetry.Unknown {
 		c.climates[id] = append(c.climates[id], climate{d, m})
 	}
+}
+
+// compare is as that of fixes.
+func (m climate) compare(o climate) int {
+	if c := m.At.Compare(o.At); c != 0 {
+		return c
+	}
+	return bytes.Compare(m.body.AppendJSON(nil), o.body.AppendJSON(nil))
+}
+
+// measured is the climate of a box as its row has it.
+func measured(box *county.ColdBox) string {
+	if box.Climate == nil {
+		return ""
+	}
+	b, _ := json.Marshal(box.Climate.Value) // numbers and words always marshal
+	return string(b)
 }
 
 // A box is the row of a cold box.
@@ -304,18 +341,18 @@ func (c *commit) measureBoxes(ctx context.Context) error {
 			return err
 		}
 		list, newer := c.climates[id], false
-		slices.SortStableFunc(list, func(a, b climate) int { return a.At.Compare(b.At) })
+		slices.SortFunc(list, climate.compare)
 		for _, m := range list {
-			if ms(m.At) > b.at {
-				noun = coldchain.Measure(noun, m.body, m.At, m.TQ)
-				b.at, b.tq, newer = ms(m.At), string(m.TQ), true
+			next := coldchain.Measure(noun, m.body, m.At, m.TQ)
+			if at := ms(m.At); at > b.at || at == b.at && measured(&next) > measured(&noun) {
+				noun = next
+				b.at, b.tq, newer = at, string(m.TQ), true
 			}
 		}
 		if !newer {
 			continue
 		}
-		doc, _ := json.Marshal(noun.Climate.Value) // numbers and words always marshal
-		b.climate, b.out, b.outMS = string(doc), oneIf(noun.Out), 0
+		b.climate, b.out, b.outMS = measured(&noun), oneIf(noun.Out), 0
 		if noun.OutFrom != nil {
 			b.outMS = ms(*noun.OutFrom)
 		}
