@@ -219,7 +219,8 @@ func (b *books) pending(lane telemetry.Lane, lanes []frame.LaneState) (n uint64)
 // listen takes what a board says it holds, after what it said before, and returns the rows of the accounts
 // that changed and of the alarms. A hole is alarmed once nothing that could explain it is still to
 // come: either the board holds no more of that lane, or the hole was there at the hello before
-// and all that the board held then has arrived.
+// and all that the board held then has arrived. When the store is older than it was, the board's next hello lists
+// what it has kept beyond what it was told of: a hole is alarmed when it is still there then.
 func (b *books) listen(before, lanes []frame.LaneState, received time.Time) (rows, alarms [][]any) {
 	old := map[laneKey]spans{}
 	if len(before) > 0 {
@@ -227,6 +228,7 @@ func (b *books) listen(before, lanes []frame.LaneState, received time.Time) (row
 			_, old[k] = b.parts(k, before)
 		}
 	}
+	back := b.back(lanes)
 	changed := map[laneKey]bool{}
 	for _, l := range lanes {
 		k := laneKey{l.Epoch, l.Lane}
@@ -242,6 +244,8 @@ func (b *books) listen(before, lanes []frame.LaneState, received time.Time) (row
 				continue
 			}
 			holes = old[k].within(holes)
+		} else if back {
+			holes = old[k].within(holes)
 		}
 		h := b.heard[k]
 		if holes = h.alarmed.without(holes); len(holes) == 0 {
@@ -256,6 +260,14 @@ func (b *books) listen(before, lanes []frame.LaneState, received time.Time) (row
 		rows = append(rows, []any{b.gateway, k.epoch.String(), int64(k.lane), int64(h.last), h.said, h.alarmed.String()})
 	}
 	return rows, alarms
+}
+
+// back reports whether the store has less of a lane than the board was once told.
+func (b *books) back(lanes []frame.LaneState) bool {
+	return slices.ContainsFunc(lanes, func(l frame.LaneState) bool {
+		kept := b.kept[laneKey{l.Epoch, l.Lane}]
+		return l.Acked > 0 && (len(kept) == 0 || kept[len(kept)-1].To < l.Acked)
+	})
 }
 
 func (b *books) alarm(k laneKey, holes spans, received time.Time) []any {

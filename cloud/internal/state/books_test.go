@@ -132,6 +132,22 @@ func TestLaneThatLeftTheCardUncommittedIsAHole(t *testing.T) {
 	})
 }
 
+// The store was put back to a backup that had heard of more than it had: the board's first hello lists what may be news,
+// its second what it has kept too. What it hasn't kept is alarmed then.
+func TestAStoreThatWentBackWaitsForTheKeptTail(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		past, live := w.lane("van-01", telemetry.Track), w.lane("van-01", telemetry.Custody)
+		w.says(frame.LaneState{Epoch: past.epoch, Lane: past.lane, First: 1, Next: 6})
+		w.commit(w.arrival(past, fixes(2)...)) // of five; here is the backup
+		news := frame.LaneState{Epoch: live.epoch, Lane: live.lane, First: 1, Next: 9, Acked: 8}
+		w.says(news)
+		require.Empty(t, w.holeAlarms(), "what is missing may be in the tail")
+		w.says(frame.LaneState{Epoch: past.epoch, Lane: past.lane, First: 4, Next: 6, Acked: 5}, news)
+		require.Len(t, w.holeAlarms(), 1)
+		require.Contains(t, w.holeAlarms()[0], ": 3-3 (1 in all)")
+	})
+}
+
 func TestAlarmWaitsForTombstonesThatAreOnTheirWay(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		s := w.lane("van-01", telemetry.Track)
