@@ -9,7 +9,7 @@
 //	step of the timeline           event        action   bizStep           disposition
 //	created                        Object       ADD      commissioning     active
 //	aboard / off (a vehicle)       Aggregation  ADD/DEL  loading/unloading in_transit / in_progress
-//	packed / unpacked (container)  Aggregation  ADD/DEL  packing/unpacking in_progress
+//	into / out of a container      Aggregation  ADD/DEL  packing/unpacking in_progress
 //	left_site / reached_site       Object       OBSERVE  departing/arriving in_transit
 //	deposited                      Object       OBSERVE  storing           available
 //	collected                      Object       OBSERVE  accepting         in_progress

@@ -48,7 +48,7 @@ func NewMaker(reg *county.Registry, names *Names, climate Climate) (*Maker, erro
 type rule struct {
 	step, disp string
 	action     string // of an ObjectEvent, or of an AggregationEvent where parent is set
-	parent     string // vehicle or container: what it is loaded into or out of
+	parent     string // vehicle: what it is loaded into or out of
 	rests      bool   // it stays at the place: that is its bizLocation
 }
 
@@ -57,8 +57,6 @@ var rules = map[string]rule{
 	"created":      {step: "commissioning", disp: "active", action: "ADD"},
 	"aboard":       {step: "loading", disp: "in_transit", action: "ADD", parent: "vehicle"},
 	"off":          {step: "unloading", disp: "in_progress", action: "DELETE", parent: "vehicle"},
-	"packed":       {step: "packing", disp: "in_progress", action: "ADD", parent: "container"},
-	"unpacked":     {step: "unpacking", disp: "in_progress", action: "DELETE", parent: "container"},
 	"left_site":    {step: "departing", disp: "in_transit", action: "OBSERVE"},
 	"reached_site": {step: "arriving", disp: "in_transit", action: "OBSERVE"},
 	"deposited":    {step: "storing", disp: "available", action: "OBSERVE", rests: true},
@@ -97,6 +95,27 @@ func (m *Maker) Event(ctx context.Context, key string, told county.StepTold) (e 
 	e, err = m.row(doc)
 	e.Key, e.Waybill = key, told.Waybill
 	return e, true, err
+}
+
+// Packing is the event of an item going into a container or out of it.
+func (m *Maker) Packing(key string, p county.Packed) (county.EPCISEvent, error) {
+	doc := event{
+		Type: "AggregationEvent", EventTime: milli(p.At), Offset: p.At.In(m.zone).Format("-07:00"), Action: "ADD", BizStep: "packing", Disposition: "in_progress",
+		Parent: m.names.Container(p.Container, p.ContainerEPC), Children: []string{m.names.Container(p.Item, p.ItemEPC)}, Telling: p.Times,
+	}
+	if !p.In {
+		doc.Action, doc.BizStep = "DELETE", "unpacking"
+	}
+	if p.Parcel {
+		doc.Children = []string{m.names.Parcel(p.Item, p.ItemEPC)}
+		doc.Transactions = []transaction{{"bol", m.names.Of("waybill", p.Item)}}
+	}
+	e, err := m.row(doc)
+	e.Key = key
+	if p.Parcel {
+		e.Waybill = p.Item
+	}
+	return e, err
 }
 
 // Retraction is the event e again, with the declaration that it was wrong (EPCIS 2.0, 7.4.1.4): did_not_occur, or
@@ -194,13 +213,10 @@ func telling(key string, row *county.Evidence) int {
 
 func (m *Maker) parent(r rule, row *county.Evidence) string {
 	kind, id, _ := strings.Cut(row.Place, "/")
-	switch {
-	case r.parent == "container" && row.Via != "":
-		return m.names.Of("container", row.Via)
-	case r.parent != "" && kind == r.parent && id != "":
-		return m.names.Of(kind, id)
+	if r.parent == "" || kind != r.parent || id == "" {
+		return ""
 	}
-	return ""
+	return m.names.Of(kind, id)
 }
 
 // site is where a place is, as far as the registry says.

@@ -146,11 +146,20 @@ func TestLoadingNamesVehicleAndParcel(t *testing.T) {
 	require.NotContains(t, doc, "bizLocation", "it is on its way")
 	require.NotContains(t, doc, "epcList")
 
-	s = told("packed", "", "site/wh")
-	s.Row.Via = "bag-7"
-	e, _, err = m.Event(t.Context(), "k", s)
-	require.NoError(t, err)
-	require.Equal(t, "https://id.yunling.example/container/bag-7", validEvent(t, m, e)["parentID"])
+	for _, c := range []struct {
+		p    county.Packed
+		want [4]any
+	}{
+		{county.Packed{Container: "bag-7", ContainerEPC: "urn:epc:id:grai:9521234.00001.7", Item: "YZ2600000001", Parcel: true, In: true, At: t0}, [4]any{"ADD", "packing", "urn:epc:id:grai:9521234.00001.7", "https://id.yunling.example/parcel/YZ2600000001"}},
+		{county.Packed{Container: "cage-1", Item: "bag-7", ItemEPC: "urn:epc:id:grai:9521234.00001.7", At: t0, Times: 2}, [4]any{"DELETE", "unpacking", "https://id.yunling.example/container/cage-1", "urn:epc:id:grai:9521234.00001.7"}},
+	} {
+		e, err = m.Packing("contents/x", c.p)
+		require.NoError(t, err)
+		doc = validEvent(t, m, e)
+		require.Equal(t, c.want, [4]any{doc["action"], doc["bizStep"], doc["parentID"], doc["childEPCs"].([]any)[0]})
+		require.Equal(t, c.p.Parcel, doc["bizTransactionList"] != nil)
+		require.Equal(t, c.p.Times > 0, doc["yizhan:telling"] != nil)
+	}
 }
 
 func TestColdGoodsCarryTheirClimate(t *testing.T) {

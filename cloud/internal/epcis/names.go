@@ -64,6 +64,14 @@ func (n *Names) Parcel(waybill, tag string) string {
 	return n.Of("parcel", waybill)
 }
 
+// Container is what a bag or cage is called: its EPC, or a URI of its id where it has none.
+func (n *Names) Container(id, tag string) string {
+	if _, err := epc.FromURI(tag); err == nil {
+		return tag
+	}
+	return n.Of("container", id)
+}
+
 // ReadPoint is where a device reads: an extension of the SGLN of the site that it stands at, where there is one and it fits.
 func (n *Names) ReadPoint(device, site string) string {
 	if key, ok := n.keys[site]; ok {

@@ -154,32 +154,28 @@ func (r *Repository) Follow(ctx context.Context) (int, error) {
 	})
 }
 
-// tell makes the events of facts: of steps and waybills, and of what was taken back.
+// tell makes the events of facts: of steps, waybills and contents, and of what was taken back.
 func (r *Repository) tell(ctx context.Context, facts []county.Fact, standing func([]string) (map[string]county.EPCISEvent, error)) ([]county.EPCISEvent, error) {
 	var made []county.EPCISEvent
-	var wrong []string // keys of steps taken back
+	var wrong []string // keys of facts taken back
 	byKey := map[string]county.EPCISEvent{}
 	instead := map[string]string{} // evidence of a parcel -> the event that now tells it
 	for i := range facts {
 		f := &facts[i]
-		switch f.Event {
-		case county.FactRetracted:
-			wrong = append(wrong, "step"+strings.TrimPrefix(f.Key, "retracted"))
-		case county.FactStep, county.FactWaybill:
-			var told county.StepTold
-			if err := json.Unmarshal(f.Doc, &told); err != nil {
-				r.cfg.Log.Error("fact not read", "kind", "epcis", "seq", f.Seq, "err", err)
-				continue
-			}
-			e, ok, err := r.cfg.Maker.Event(ctx, f.Key, told)
-			if err != nil {
-				return nil, err
-			}
-			if !ok {
-				continue
-			}
-			made, byKey[f.Key] = append(made, e), e
-			instead[told.Waybill+"/"+told.Row.ID] = e.ID
+		if back, ok := takenBack(f); ok {
+			wrong = append(wrong, back)
+			continue
+		}
+		e, evidence, ok, err := r.event(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		made, byKey[f.Key] = append(made, e), e
+		if evidence != "" {
+			instead[evidence] = e.ID
 		}
 	}
 	before, err := standing(wrong)
@@ -188,22 +184,19 @@ func (r *Repository) tell(ctx context.Context, facts []county.Fact, standing fun
 	}
 	for i := range facts {
 		f := &facts[i]
-		if f.Event != county.FactRetracted {
+		back, ok := takenBack(f)
+		if !ok {
 			continue
 		}
-		key := "step" + strings.TrimPrefix(f.Key, "retracted")
-		e, ok := byKey[key]
+		e, ok := byKey[back]
 		if !ok {
-			if e, ok = before[key]; !ok {
+			if e, ok = before[back]; !ok {
 				continue // it was no business step
 			}
 		}
-		var told county.StepTold
 		var corrective []string
-		if err := json.Unmarshal(f.Doc, &told); err == nil {
-			if id := instead[told.Waybill+"/"+told.Row.ID]; id != "" && id != e.ID {
-				corrective = []string{id}
-			}
+		if id := instead[evidenceOf(f)]; id != "" && id != e.ID {
+			corrective = []string{id}
 		}
 		d, err := r.cfg.Maker.Retraction(e, f.At, corrective)
 		if err != nil {
@@ -212,4 +205,51 @@ func (r *Repository) tell(ctx context.Context, facts []county.Fact, standing fun
 		made = append(made, d)
 	}
 	return made, nil
+}
+
+// takenBack is the key of the fact that f takes back; ok is false where f takes nothing back.
+func takenBack(f *county.Fact) (key string, ok bool) {
+	rest, ok := strings.CutPrefix(f.Key, "retracted/")
+	switch {
+	case !ok:
+		return "", false
+	case f.Event == county.FactContents:
+		return rest, true
+	}
+	return "step/" + rest, f.Event == county.FactRetracted
+}
+
+// event is the event of a fact, and the evidence that it is of; ok is false where it has none.
+func (r *Repository) event(ctx context.Context, f *county.Fact) (e county.EPCISEvent, evidence string, ok bool, err error) {
+	unread := func(err error) {
+		r.cfg.Log.Error("fact not read", "kind", "epcis", "seq", f.Seq, "err", err)
+	}
+	switch f.Event {
+	case county.FactStep, county.FactWaybill:
+		var told county.StepTold
+		if err := json.Unmarshal(f.Doc, &told); err != nil {
+			unread(err)
+			return e, "", false, nil
+		}
+		e, ok, err = r.cfg.Maker.Event(ctx, f.Key, told)
+		return e, evidenceOf(f), ok, err
+	case county.FactContents:
+		var p county.Packed
+		if err := json.Unmarshal(f.Doc, &p); err != nil {
+			unread(err)
+			return e, "", false, nil
+		}
+		e, err = r.cfg.Maker.Packing(f.Key, p)
+		return e, "", err == nil, err
+	}
+	return e, "", false, nil
+}
+
+// evidenceOf names the evidence of a step that a fact tells or takes back; empty where it is about something else.
+func evidenceOf(f *county.Fact) string {
+	var told county.StepTold
+	if f.Event == county.FactContents || json.Unmarshal(f.Doc, &told) != nil {
+		return ""
+	}
+	return told.Waybill + "/" + told.Row.ID
 }

@@ -138,12 +138,25 @@ func TestFactsBecomeEvents(t *testing.T) {
 	require.Equal(t, "incorrect_data", wrong.Reason)
 	require.Contains(t, wrong.Terms, county.EPCISTerm{Kind: "corrective", Value: again.ID})
 
+	packed := county.Packed{Container: "bag-7", Item: "YZ2600000001", Parcel: true, In: true, At: t0}
+	for _, key := range []string{"contents/bag-7/YZ2600000001/in/1", "retracted/contents/bag-7/YZ2600000001/in/1"} {
+		doc, _ := json.Marshal(packed)
+		s.facts = []county.Fact{{At: t0, Event: county.FactContents, Key: key, Doc: doc}}
+		_, err = r.Follow(t.Context())
+		require.NoError(t, err)
+		packed.Gone = true
+	}
+	require.Len(t, s.events, 6)
+	require.Equal(t, "packing", s.events[4].BizStep)
+	require.Equal(t, s.events[4].ID, s.events[5].ID)
+	require.Equal(t, "did_not_occur", s.events[5].Reason)
+
 	// Told and taken back before anybody looked: both are events.
 	s.facts = []county.Fact{fact(county.FactStep, "step/YZ2600000001/e2/scanned", told("scanned", county.Sorted, "site/wh")), fact(county.FactRetracted, "retracted/YZ2600000001/e2/scanned", right)}
 	_, err = r.Follow(t.Context())
 	require.NoError(t, err)
-	require.Len(t, s.events, 6)
-	require.Equal(t, "did_not_occur", s.events[5].Reason)
+	require.Len(t, s.events, 8)
+	require.Equal(t, "did_not_occur", s.events[7].Reason)
 }
 
 func TestRunFollowsWhenWokenAndTriesAgain(t *testing.T) {

@@ -227,8 +227,10 @@ func (c *commit) respell(ctx context.Context, items []string) (changed []string,
 		return nil, err
 	}
 	var rows [][]any
+	fresh := map[string][]spell{}
 	for _, item := range items {
 		now := spells(item, moves[item])
+		fresh[item] = now
 		if slices.Equal(now, old[item]) {
 			continue
 		}
@@ -242,6 +244,9 @@ func (c *commit) respell(ctx context.Context, items []string) (changed []string,
 		for _, s := range now {
 			rows = append(rows, []any{s.container, s.item, s.since, s.until})
 		}
+	}
+	if err := c.tellContents(ctx, changed, old, fresh); err != nil {
+		return nil, err
 	}
 	return changed, c.c.put(ctx, contentsTable, rows)
 }
