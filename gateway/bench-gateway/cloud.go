@@ -165,7 +165,7 @@ func (c *cloud) handle(_ context.Context, gateway, what string, payload []byte) 
 
 func (c *cloud) ack(gateway string, l lane) {
 	c.mu.Lock()
-	a := frame.Ack{Epoch: l.epoch, Lane: l.lane, Ranges: []frame.Range{}, Credit: 100000, WallMS: time.Now().UnixMilli()}
+	a := frame.Ack{Epoch: l.epoch, Lane: l.lane, Ranges: []frame.Range{}, Credit: 100000, WallMS: time.Now().UnixMilli(), Frames: frame.Newest}
 	if n := c.have[l]; n > 0 {
 		a.Ranges = append(a.Ranges, frame.Range{From: 1, To: n})
 	}

@@ -118,7 +118,8 @@ type chunk struct {
 	bytes  int
 	sent   time.Time
 	live   bool
-	before int // bytes that had been acknowledged when it was sent
+	before int       // bytes that had been acknowledged when it was sent
+	since  time.Time // when they had been
 }
 
 // NewCore returns a Core that is offline.

@@ -11,7 +11,10 @@ const (
 	leastTime   = time.Second     // of the rate
 	mostTime    = 3 * time.Second
 	queueTime   = 500 * time.Millisecond // above twice the way
-	drains      = time.Second            // after a frame of the backlog the link counts as shared
+
+	besides      = 130         // bytes of a frame's header and signature
+	leastRecords = 32          // of a frame, for what is besides them is paid too
+	drains       = time.Second // after a frame of the backlog the link counts as shared
 )
 
 // pace measures what the link carries and shares it between live records and the backlog. While both wait, live
@@ -22,10 +25,11 @@ type pace struct {
 	live      int // packed bytes unacknowledged
 	backlog   int
 	delivered int           // packed bytes acknowledged since the connect
+	at        time.Time     // when the last of them were, or when the first frame of a burst was sent
 	rates     [2]int        // the best bytes a second, of this while and the one before
 	way       time.Duration // from a frame to its ack when nothing is before it, the shortest since the connect
 	held      bool          // the window held something back in this while
-	packed    float64       // bytes a record, lately
+	packed    float64       // bytes a record, lately, without what a frame takes besides
 	began     time.Time
 	pressed   time.Time // live records last found no room
 	shared    time.Time // the backlog last had something to send
@@ -65,16 +69,20 @@ func (p *pace) roomBacklog(now time.Time) bool {
 // records is how many records a frame may hold: at most a quarter of a window of them, so that what comes behind them
 // doesn't wait long on a slow link.
 func (p *pace) records() int {
-	return max(8, min(MaxRecords, int(float64(p.window)/4/p.packed)))
+	return max(leastRecords, min(MaxRecords, int(float64(p.window/4-besides)/p.packed)))
 }
 
 func (p *pace) sent(ch *chunk) {
-	if ch.before = p.delivered; ch.live {
+	if p.underway() == 0 {
+		p.at = ch.sent
+	}
+	ch.before, ch.since = p.delivered, p.at
+	if ch.live {
 		p.live += ch.bytes
 	} else {
 		p.backlog += ch.bytes
 	}
-	p.packed += (float64(ch.bytes)/float64(ch.To-ch.From+1) - p.packed) / 8
+	p.packed += (float64(max(ch.bytes-besides, 1))/float64(ch.To-ch.From+1) - p.packed) / 8
 }
 
 // gone notes that a frame is no longer under way.
@@ -86,13 +94,14 @@ func (p *pace) gone(ch *chunk) {
 	}
 }
 
-// acked measures the link by what was acknowledged since the frame was sent; all of them must have been counted as
-// delivered before.
+// acked measures the link by what was acknowledged since the ack before the frame: acks may come in groups. All that now was must
+// have been counted as delivered before.
 func (p *pace) acked(now time.Time, ch *chunk) {
-	took := max(now.Sub(ch.sent), time.Millisecond)
-	if p.way == 0 || took < p.way {
-		p.way = took
+	if way := max(now.Sub(ch.sent), time.Millisecond); p.way == 0 || way < p.way {
+		p.way = way
 	}
+	p.at = now
+	took := max(now.Sub(ch.since), time.Millisecond)
 	p.rates[0] = max(p.rates[0], int(float64(p.delivered-ch.before)/took.Seconds()))
 	p.set()
 }
