@@ -23,6 +23,7 @@ import (
 	"yizhan/cloud/internal/address"
 	"yizhan/cloud/internal/api"
 	"yizhan/cloud/internal/ca"
+	"yizhan/cloud/internal/callback"
 	"yizhan/cloud/internal/command"
 	"yizhan/cloud/internal/config"
 	"yizhan/cloud/internal/county"
@@ -84,6 +85,8 @@ type Service struct {
 	ingest    *ingest.Ingest
 	desk      *command.Desk
 	notifier  *notify.Notifier
+	caller    *callback.Caller
+	maker     *epcis.Maker
 	hub       *live.Hub
 	gate      *account.Gate
 	events    *epcis.Repository
@@ -155,7 +158,7 @@ func (s *Service) readToken() (string, error) {
 
 func (s *Service) openStores(ctx context.Context) (err error) {
 	s.store, err = state.Open(ctx, s.cfg.State, state.Options{
-		Now: s.env.Now, Log: s.env.Log, ArchiveDays: int(s.cfg.Archive.Keep / (24 * time.Hour)), Changed: func(c []county.Change) { s.hub.Publish(c) },
+		Now: s.env.Now, Log: s.env.Log, ArchiveDays: int(s.cfg.Archive.Keep / (24 * time.Hour)), Changed: func(c []county.Change) { s.hub.Publish(c) }, Keeping: s.registry.Keeping,
 	})
 	if err != nil {
 		return err
@@ -207,13 +210,13 @@ func (s *Service) openPages(ctx context.Context) (err error) {
 	if err := s.openEvents(); err != nil {
 		return err
 	}
-	if err := s.openNotices(ctx); err != nil {
+	if err := errors.Join(s.openNotices(ctx), s.openCallbacks(ctx)); err != nil {
 		return err
 	}
 	s.api = api.New(api.Config{
-		Telling: s.telling(),
-		Events:  s.events,
-		Store:   s.store, History: past{s.history}, Desk: s.desk, Persons: s.persons, Outlets: address.New(s.registry), Stream: s.hub, Registry: s.registry, Map: s.base,
+		Telling: s.telling(), Calling: s.calling(),
+		Events: s.events,
+		Store:  s.store, History: past{s.history}, Desk: s.desk, Persons: s.persons, Outlets: address.New(s.registry), Stream: s.hub, Registry: s.registry, Map: s.base,
 		Demo: s.cfg.Demo, Speed: s.cfg.Speed, Labels: s.labels(), Version: s.env.Version, Busy: command.ErrBusy, Conflict: command.ErrConflict, Cursor: state.ErrCursor,
 		Created: s.announced, Changed: s.hub.Publish, Now: s.env.Now, Log: s.env.Log,
 	})
@@ -302,6 +305,7 @@ func (s *Service) Run(ctx context.Context) error {
 	vital("ingest", s.ingest.Run)
 	vital("command", s.desk.Run)
 	vital("notify", s.notifier.Run)
+	vital("callback", s.caller.Run)
 	vital("live", s.hub.Run)
 	vital("epcis", s.events.Run)
 	vital("http", func(ctx context.Context) error { return serve(ctx, s.http, s.pages()) })

@@ -16,6 +16,7 @@ type Registry struct {
 	Boundaries []Boundary
 	Gateways   []Gateway
 	Places     []Place
+	Keeping    Keeping
 	Bindings   map[string]string // gateway/device -> vehicle/v03, locker/lk-x, coldbox/cb-v03, boundary/dock-a, courier/c1
 }
 

@@ -91,6 +91,14 @@ type place struct {
 	Names []string `yaml:"names" strict:"required"`
 }
 
+type keeping struct {
+	Reminder   time.Duration `yaml:"reminder"`
+	LastDay    time.Duration `yaml:"last_day"`
+	Expire     time.Duration `yaml:"expire"`
+	Extension  time.Duration `yaml:"extension"`
+	Extensions int           `yaml:"extensions"`
+}
+
 // file is county.yaml.
 type file struct {
 	Name       text       `yaml:"name" strict:"required"`
@@ -103,6 +111,7 @@ type file struct {
 	ColdBoxes  []coldBox  `yaml:"cold_boxes"`
 	Boundaries []boundary `yaml:"boundaries"`
 	Places     []place    `yaml:"places"`
+	Keeping    keeping    `yaml:"keeping"`
 	Gateways   []gateway  `yaml:"gateways"`
 	Bindings   []binding  `yaml:"bindings"`
 }
@@ -169,6 +178,7 @@ func (f *file) Validate() error {
 		n.fail("timezone", "%q is no time zone", f.Timezone)
 	}
 	f.validateGS1(n)
+	f.validateKeeping(n)
 	for i, s := range f.Sites {
 		at := fmt.Sprintf("sites[%d].", i)
 		n.add(at+"id", "site", s.ID)
@@ -208,6 +218,25 @@ func (f *file) validateGS1(n *names) {
 		if e, err := epc.FromURI(s.SGLN); err != nil || e.Scheme() != epc.SGLN96 && e.Scheme() != epc.SGLN195 {
 			n.fail(fmt.Sprintf("sites[%d].sgln", i), "%q is no urn:epc:id:sgln:", s.SGLN)
 		}
+	}
+}
+
+func (f *file) validateKeeping(n *names) {
+	k := f.Keeping
+	if k == (keeping{}) {
+		return
+	}
+	switch {
+	case k.Expire < time.Hour || k.Expire > 60*24*time.Hour:
+		n.fail("keeping.expire", "%v is outside 1h to 1440h", k.Expire)
+	case k.Reminder <= 0 || k.Reminder > k.LastDay:
+		n.fail("keeping.reminder", "%v is outside 0 to last_day", k.Reminder)
+	case k.LastDay > k.Expire:
+		n.fail("keeping.last_day", "%v is after expire", k.LastDay)
+	case k.Extensions < 0 || k.Extensions > 30:
+		n.fail("keeping.extensions", "%d is outside 0 to 30", k.Extensions)
+	case k.Extensions > 0 && (k.Extension < time.Hour || k.Extension > 30*24*time.Hour):
+		n.fail("keeping.extension", "%v is outside 1h to 720h", k.Extension)
 	}
 }
 
@@ -293,7 +322,7 @@ func (f *file) validateBoards(n *names) {
 }
 
 func (f *file) nouns() *county.Registry {
-	r := &county.Registry{Name: f.Name.noun(), Note: f.Note.noun(), Timezone: f.Timezone, GS1: county.GS1(f.GS1), Bindings: map[string]string{}}
+	r := &county.Registry{Name: f.Name.noun(), Note: f.Note.noun(), Timezone: f.Timezone, Keeping: county.Keeping(f.Keeping).Usual(), GS1: county.GS1(f.GS1), Bindings: map[string]string{}}
 	sites := map[string]site{}
 	for _, s := range f.Sites {
 		sites[s.ID] = s

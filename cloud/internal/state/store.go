@@ -22,6 +22,7 @@ type Options struct {
 	QuarantineDays int                   // how long refused input is kept, default 30
 	Timeout        time.Duration         // of a transaction, default 30 s
 	Changed        func([]county.Change) // told of what Run changes, may be nil
+	Keeping        county.Keeping        // of parcels in lockers, default what is usual
 }
 
 // Store is the state of the county. It is safe for concurrent use.
@@ -57,6 +58,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	if s.opt.QuarantineDays == 0 {
 		s.opt.QuarantineDays = 30
 	}
+	s.opt.Keeping = s.opt.Keeping.Usual()
 	if s.opt.Timeout == 0 {
 		s.opt.Timeout = 30 * time.Second
 	}

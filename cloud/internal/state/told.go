@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"yizhan/cloud/internal/county"
 	"yizhan/cloud/internal/parcel"
@@ -136,7 +137,7 @@ func (c *commit) retell(ctx context.Context, p *parcelRow, now *county.Timeline)
 			}
 			t[name] = teller{content: content, times: was.times + 1}
 			if !quiet {
-				c.facts = append(c.facts, stepFact(now, e, before, was.times+1))
+				c.facts = append(c.facts, stepFact(now, e, before, was.times+1, c.s.opt.Keeping.Expire))
 			}
 		}
 		if e.Stage != "" {
@@ -156,10 +157,13 @@ func (c *commit) retell(ctx context.Context, p *parcelRow, now *county.Timeline)
 	return nil
 }
 
-func stepFact(now *county.Timeline, e *county.Evidence, before county.Stage, n int) county.Fact {
+func stepFact(now *county.Timeline, e *county.Evidence, before county.Stage, n int, keep time.Duration) county.Fact {
 	w := &now.Waybill
 	doc := county.StepTold{
 		Waybill: w.Waybill, EPC: w.EPC, Direction: w.Direction, Handling: w.Handling, Site: w.Site, Before: before, Row: *e, Deposit: e.Deposit,
+	}
+	if e.Stage == county.InLocker {
+		doc.Until = e.At.Add(keep)
 	}
 	event, key := county.FactStep, stepKey(w.Waybill, e, n)
 	if e.Step == parcel.Created || e.Step == parcel.Cancelled {

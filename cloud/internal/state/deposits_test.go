@@ -1,0 +1,117 @@
+package state
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"yizhan/cloud/internal/county"
+)
+
+// lying follows the facts and returns what lies in the locker.
+func (w *world) lying() []county.Deposit {
+	w.t.Helper()
+	for {
+		n, err := w.FollowDeposits(w.t.Context(), 2)
+		require.NoError(w.t, err)
+		if n == 0 {
+			break
+		}
+	}
+	all, err := w.Deposits(w.t.Context(), "lk-a")
+	require.NoError(w.t, err)
+	return all
+}
+
+// dues are the deadlines told so far.
+func (w *world) dues() (out []string) {
+	w.t.Helper()
+	for {
+		n, err := w.TellDues(w.t.Context(), 1)
+		require.NoError(w.t, err)
+		if n == 0 {
+			break
+		}
+	}
+	facts, err := w.Facts(w.t.Context(), 0, 1000)
+	require.NoError(w.t, err)
+	for _, f := range facts {
+		if f.Event == county.FactDue {
+			out = append(out, f.Key)
+		}
+	}
+	return out
+}
+
+func TestDepositsAndTheirDeadlines(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.waybill("YZ-000001", "")
+		w.tell("lk-a-1", scan(430, "YZ-000001"), cellEvent(440, 3, "deposited"))
+		all := w.lying()
+		require.Len(t, all, 1)
+		d := all[0]
+		require.Equal(t, county.Deposit{ID: d.ID, Waybill: "YZ-000001", Locker: "lk-a", Cell: 3, Since: at(440), Until: at(440).Add(72 * time.Hour)}, d)
+		_, ok, err := w.Deposit(t.Context(), d.ID)
+		require.NoError(t, err)
+		require.True(t, ok)
+
+		w.now = d.Since.Add(23 * time.Hour)
+		require.Empty(t, w.dues())
+		w.now = d.Since.Add(24 * time.Hour)
+		require.Len(t, w.dues(), 1)
+		require.Len(t, w.dues(), 1, "once")
+		w.now = d.Since.Add(49 * time.Hour)
+		require.Len(t, w.dues(), 2)
+		until, err := w.Extend(t.Context(), "YZ-000001")
+		require.NoError(t, err)
+		require.Equal(t, d.Until.Add(24*time.Hour), until)
+		_, err = w.Extend(t.Context(), "YZ-000001")
+		require.ErrorIs(t, err, ErrNotExtended)
+		require.Len(t, w.dues(), 3, "extended")
+		w.now = until.Add(time.Hour)
+		told := w.dues()
+		require.Len(t, told, 4, "away since before the new last day: only that it is over")
+		require.Contains(t, told[3], "/expired/")
+		require.True(t, w.lying()[0].Overdue)
+
+		w.tell("lk-a-1", cellEvent(5000, 3, "emptied"))
+		require.Empty(t, w.lying())
+		_, err = w.Extend(t.Context(), "YZ-000001")
+		require.ErrorIs(t, err, ErrNotExtended)
+	})
+}
+
+// A deposit that turns out to be another parcel's is that one's, and the first one lies nowhere.
+func TestADepositFollowsTheEvidence(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.waybill("YZ-000001", "")
+		w.waybill("YZ-000002", "")
+		w.tell("lk-a-1", scan(430, "YZ-000001"), cellEvent(440, 3, "deposited"))
+		require.Equal(t, "YZ-000001", w.lying()[0].Waybill)
+		w.tell("lk-a-1", scan(435, "YZ-000002")) // late: between the scan and the door
+		all := w.lying()
+		require.Len(t, all, 1)
+		require.Equal(t, "YZ-000002", all[0].Waybill)
+		w.tell("lk-a-1", cellEvent(700, 3, "emptied"))
+		require.Empty(t, w.lying())
+	})
+}
+
+func TestWhatALockerExpects(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.waybill("YZ-000001", "")
+		w.waybill("YZ-000002", "")
+		ids := func() (out []string) {
+			all, err := w.Expected(t.Context(), "out-a", "lk-a", 10)
+			require.NoError(t, err)
+			for _, x := range all {
+				out = append(out, x.Waybill)
+			}
+			return out
+		}
+		require.Equal(t, []string{"YZ-000001", "YZ-000002"}, ids())
+		w.tell("lk-a-1", scan(430, "YZ-000001"), cellEvent(440, 3, "deposited"))
+		require.Equal(t, []string{"YZ-000002"}, ids())
+	})
+}
