@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD   := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 DIST    := cloud/internal/web/dist
 
-.PHONY: help run build test arm size lint fuzz e2e ui bench bench-encoding bench-uplink bench-ingest bench-gateway bench-loss bench-spool mutate deps clean
+.PHONY: help run build test arm size lint fuzz e2e ui soak bench bench-encoding bench-uplink bench-ingest bench-parcel bench-gateway bench-loss bench-spool mutate deps clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ build: ui ## the three programs in bin/
 
 test: deps ui lint size ## everything that must hold; ends with go test's own lines
 	GOARCH=386 go test ./devices/... ./broker/... ./gateway/...
-	go test ./firmware-sim/internal/bench
+	go test ./firmware-sim/internal/bench ./firmware-sim/internal/soak
 	CGO_ENABLED=1 go test -race -timeout 20m ./...
 
 arm: ## the gateway for arm v6, v7 and arm64 in bin/
@@ -55,6 +55,9 @@ $(DIST)/index.html: $(shell git ls-files cloud/ui)
 	cd cloud/ui && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 
+soak: ## SEEDS (1000) simulations of gateways and cloud under faults; SEED=42 runs one with its trace
+	YIZHAN_SEED=$(SEED) YIZHAN_SEEDS=$(or $(SEEDS),1000) go test -count 1 -timeout 2h -run TestSeeds -v ./firmware-sim/internal/soak
+
 bench: ## benchmarks of the parsers, the spool and the broker
 	go test -run '^$$' -bench . -benchmem ./devices/... ./broker/... ./gateway/...
 
@@ -70,6 +73,10 @@ bench-ingest: deps ## readings a second from MQTT to committed in Postgres, besi
 	@mkdir -p bin
 	go build -trimpath -o bin/bench-ingest ./cloud/bench-ingest
 	bin/bench-ingest
+
+bench-parcel: deps ## parcel events a second on Postgres, beside raw COPY; queries at 1 million parcels, 10 million events
+	go build -trimpath -o bin/bench-parcel ./cloud/bench-parcel
+	bin/bench-parcel -query 1000000
 
 mutate: deps ui ## breaks each mechanism of the promises and tells which test notices
 	go run ./firmware-sim/mutate

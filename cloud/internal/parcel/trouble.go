@@ -19,7 +19,8 @@ const (
 	WasLost          = "lost"
 )
 
-// trouble notes an exception of the parcel with the events that show it.
+// trouble notes an exception of the parcel with the events that show it. Of two who contradict each other there is
+// one, with the first events that show it.
 func (f *fold) trouble(class county.ExceptionClass, cause, detail string, events ...*Event) {
 	x := county.Exception{Class: class, Cause: cause, Object: "parcel/" + f.facts.Waybill.Waybill, Source: "device", Detail: detail}
 	for _, e := range events {
@@ -28,7 +29,15 @@ func (f *fold) trouble(class county.ExceptionClass, cause, detail string, events
 			x.Source = "staff"
 		}
 	}
-	x.ID = county.ExceptionID(class, cause, x.Object, x.Evidence...)
+	about := x.Evidence
+	if cause == Contradiction {
+		about = nil
+		for _, e := range events {
+			about = append(about, source(e))
+		}
+		slices.Sort(about)
+	}
+	x.ID = county.ExceptionID(class, cause, x.Object, about...)
 	if !slices.ContainsFunc(f.wrong, func(o county.Exception) bool { return o.ID == x.ID }) {
 		f.wrong = append(f.wrong, x)
 	}

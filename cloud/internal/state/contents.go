@@ -269,6 +269,16 @@ func (c *commit) moves(ctx context.Context, items []string) (map[string][]move, 
 	if err != nil {
 		return nil, err
 	}
+	codes := map[string]bool{}
+	err = c.c.each(ctx, func(scan func(...any) error) error {
+		var code string
+		err := scan(&code)
+		codes[code] = true
+		return err
+	}, "select code from containers where code <> '' and "+w.in("code", "$1"), w.list(items))
+	if err != nil {
+		return nil, err
+	}
 	out := map[string][]move{}
 	boxes := map[string][]string{} // container -> items
 	add := func(item string, m move) {
@@ -281,6 +291,9 @@ func (c *commit) moves(ctx context.Context, items []string) (map[string][]move, 
 		s := &all[i]
 		_, item, _ := strings.Cut(s.Subject, "/")
 		if s.Kind == telemetry.KindScan {
+			if codes[item] {
+				continue // it opens a container, and is in none
+			}
 			box, err := c.openBox(ctx, s)
 			if err != nil {
 				return nil, err

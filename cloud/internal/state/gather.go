@@ -196,9 +196,6 @@ func (g *gathering) scan(t told, s *county.Sighting) {
 	if kind, id := cutThing(s.Thing); kind == "boundary" && g.reg.boundary[id] != nil {
 		e.Site, e.Door = g.reg.boundary[id].Site, g.reg.boundary[id].Kind
 	}
-	if van := g.reg.gateway[s.Gateway]; e.Site == "" && van != nil {
-		e.Vehicle = van.Vehicle
-	}
 	g.events[t.parcel] = append(g.events[t.parcel], e)
 	if t.via != "" {
 		return

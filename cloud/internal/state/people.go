@@ -146,8 +146,12 @@ func (c *commit) sayingOf(p *county.Said) (e county.Sighting, err error) {
 		return e, errors.New("site: which one?")
 	}
 	body, _ := json.Marshal(saying{Site: p.Site, Vehicle: p.Vehicle, Locker: p.Locker, Cell: p.Cell, Actor: clean(p.Actor), Reason: clean(p.Reason), Channel: clean(p.Channel)})
+	thing := ""
+	if p.Vehicle != "" {
+		thing = "vehicle/" + p.Vehicle
+	}
 	return county.Sighting{
-		ID: personID(p.Waybill, p.ID), At: moment(ms(p.At)), TQ: telemetry.Cloud, Kind: parcel.KindPerson, Subject: "parcel/" + p.Waybill, Step: p.Step, Body: body,
+		ID: personID(p.Waybill, p.ID), Thing: thing, At: moment(ms(p.At)), TQ: telemetry.Cloud, Kind: parcel.KindPerson, Subject: "parcel/" + p.Waybill, Step: p.Step, Body: body,
 	}, nil
 }
 

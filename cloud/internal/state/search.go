@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"yizhan/cloud/internal/county"
@@ -80,6 +81,13 @@ func (s *Store) Timeline(ctx context.Context, waybill string) (county.Timeline, 
 	}
 	t := &timelines[0]
 	t.Wrong, t.Views = rows[0].Wrong, rows[0].Views
+	found := t.Exceptions
 	t.Exceptions, err = readExceptions(ctx, c.c, "object = $1 order by discovered_ms, id", "parcel/"+rows[0].Waybill.Waybill)
+	for i := range t.Exceptions { // with what shows it now, which may be earlier than what showed it first
+		x := &t.Exceptions[i]
+		if j := slices.IndexFunc(found, func(f county.Exception) bool { return f.ID == x.ID }); j >= 0 {
+			x.Evidence, x.Detail = found[j].Evidence, found[j].Detail
+		}
+	}
 	return *t, err == nil, classify(err)
 }

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// fill makes n parcels of ten events each, by the server alone; their ids begin with YQ.
+const fill = `
+insert into parcels (waybill, epc, site, locker, handling, created_ms, stage, since_ms, place, cell, inferred, version, changed_ms, waybill_rev, epc_rev, direction, size, consent, hold, order_no, recipient, phone_hash, told, wrong)
+select 'YQ' || lpad(i::text, 10, '0'), '', 'out-a', '', 'ambient', $2, 'completed', $2 + 400000, '', 0, 0, 11, $2 + i, reverse('YQ' || lpad(i::text, 10, '0')), '', 'inbound', 's', 'yes', 0, '', '', md5((i / 3)::text), '*', ''
+from generate_series(1, $1) i`
+
+const fillEvidence = `
+insert into evidence (id, subject, kind, step, thing, device, at_ms, tq, gateway, epoch, lane, seq, body)
+select md5(i::text || '/' || k), 'scan/YQ' || lpad(i::text, 10, '0'), 'scan', '', case when k < 5 then 'boundary/dock-a' else '' end, case when k < 5 then 'wh-1/scan-a' else 'out-a-1/handheld' end,
+	$2 + k * 3600000 + i, 'ntp', case when k < 5 then 'wh-1' else 'out-a-1' end, '0000000000000001', 1, i * 10 + k, '{"symbology":"code128","text":"YQ' || lpad(i::text, 10, '0') || '"}'
+from generate_series($3::bigint, $4::bigint) i, generate_series(0, 9) k`
+
+func (b *bench) queries(ctx context.Context) error {
+	db, err := pgx.Connect(ctx, b.url)
+	if err != nil {
+		return err
+	}
+	defer db.Close(ctx)
+	began := time.Now()
+	n := b.o.query
+	past := b.start.AddDate(0, -3, 0).UnixMilli()
+	if _, err := db.Exec(ctx, fill, n, past); err != nil {
+		return err
+	}
+	for lo := 1; lo <= n; lo += 100_000 {
+		if _, err := db.Exec(ctx, fillEvidence, n, past, lo, min(n, lo+99_999)); err != nil {
+			return err
+		}
+	}
+	if _, err := db.Exec(ctx, "vacuum analyze parcels, evidence"); err != nil {
+		return err
+	}
+	fmt.Printf("filled with %d parcels and %d events in %v\n", n, 10*n, time.Since(began).Round(time.Second))
+	rnd := rand.New(rand.NewPCG(1, 2))
+	id := func() string { return fmt.Sprintf("YQ%010d", 1+rnd.IntN(n)) }
+	for _, q := range []struct {
+		name string
+		ask  func() (int, error)
+	}{
+		{"a parcel with its timeline", func() (int, error) {
+			t, ok, err := b.Timeline(ctx, id())
+			if err == nil && !ok {
+				err = fmt.Errorf("a parcel is not there")
+			}
+			return len(t.Evidence) - 10, err
+		}},
+		{"parcels by the end of a waybill", func() (int, error) {
+			items, _, err := b.Parcels(ctx, id()[6:], "", 50)
+			return len(items), err
+		}},
+		{"the newest 50", func() (int, error) {
+			items, _, err := b.Parcels(ctx, "", "", 50)
+			return len(items), err
+		}},
+	} {
+		var all []time.Duration
+		for range 2000 {
+			began := time.Now()
+			n, err := q.ask()
+			if err != nil {
+				return err
+			}
+			if n < 1 {
+				return fmt.Errorf("%s: found nothing", q.name)
+			}
+			all = append(all, time.Since(began))
+		}
+		slices.Sort(all)
+		fmt.Printf("%-32s p50 %v p95 %v p99 %v\n", q.name, all[1000].Round(10*time.Microsecond), all[1900].Round(10*time.Microsecond), all[1980].Round(10*time.Microsecond))
+	}
+	return nil
+}
