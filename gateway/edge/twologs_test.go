@@ -116,7 +116,7 @@ func (h *hall) powered(actions int) {
 		Device: func(id string) (devices.Commander, bool) { return h, id == "board" },
 	})
 	h.cabinet = cabinet.New(cabinet.Config{
-		Device: "board", Scanner: "scan", Cells: []pickup.Size{"s", "s", "m", "l"}, Clock: h, Rand: seeded{h.rng}, Log: slog.New(slog.DiscardHandler),
+		Device: "board", Scanner: "scan", Cells: []pickup.Size{"s", "s", "m", "l"}, Clock: h, Rand: seeded{mrand.New(mrand.NewPCG(h.rng.Uint64(), 2))}, Log: slog.New(slog.DiscardHandler),
 		Disk: edge.FileOn(h.card, "data/cabinet"), List: edge.FileOn(h.card, "data/expect"), Key: func() (pickup.Key, error) { return h.key, nil },
 		Open: func(op string, cell int, within time.Duration) telemetry.Result {
 			return h.command.Local(op, "board", "open_cell", map[string]string{"cell": strconv.Itoa(cell)}, within)
