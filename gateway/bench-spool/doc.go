@@ -10,7 +10,8 @@
 //
 // Run by root, the folder is a file system of its own in an image (losetup, mkfs.ext4, mount), so that nobody else
 // writes to the device that is counted. Without that the figures of the device are the machine's, and the table says so. With
-// -iops the device takes no more writes a second than that (cgroup v1 blkio), as a slow card does.
+// -iops the device takes no more writes a second of this process than that (cgroup v1 blkio), as a slow card does; the
+// journal of the file system writes beside that, so only the last two ways can be compared.
 //
 // open: a spool of 10 GiB and 10 million records, made by the spool itself over a file system that stores no
 // records, is opened: time, reads, memory.
