@@ -16,7 +16,8 @@
 //   - The spool closes last. Nothing else is drained: stopping is a polite crash.
 //   - A vital part that fails (spool, broker, status page) ends Run with its error; a driver never does.
 //   - Once a minute the gateway reports on itself as device "gateway", kind health: rss_bytes, heap_bytes, goroutines,
-//     disk_free_bytes, spool_bytes, spool_pending, uplink_connected, devices_down, and cpu_temp_c where the board tells.
+//     disk_free_bytes, spool_bytes, spool_pending, uplink_connected, devices_down, cpu_temp_c where the board tells, and of a locker
+//     what gateway/internal/cabinet says.
 //
 // # Files in the data folder
 //

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -148,6 +149,9 @@ func (e *Edge) gauges(r *status.Report) {
 		"spool_pending": 0, "uplink_connected": 0, "devices_down": 0,
 		"spool_fill": r.Spool.Fill, "spool_oldest_s": float64(r.Spool.OldestS), "spool_written_bytes_per_hour": float64(r.Spool.WrittenPerHour),
 		"spool_syncs_per_hour": float64(r.Spool.SyncsPerHour),
+	}
+	if e.cabinet != nil {
+		maps.Copy(g, e.cabinet.Gauges())
 	}
 	if r.Card != nil {
 		g["card_written_bytes_per_hour"] = r.Card.WrittenPerHour

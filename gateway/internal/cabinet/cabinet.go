@@ -346,6 +346,27 @@ func (c *Cabinet) Counters() map[string]uint64 {
 	}
 }
 
+// Gauges are for the gateway's own health: locker_held (parcels in cells), locker_wrong (wrong tries of the last day), locker_expect_version
+// (of the list that counts) and locker_key_generation, those that are known. So the cloud sees whether a list or a key has arrived.
+func (c *Cabinet) Gauges() map[string]float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.core.tries.forget(c.core.ran(c.now()))
+	g := map[string]float64{"locker_held": 0, "locker_wrong": float64(len(c.core.tries.WrongMS))}
+	for _, x := range c.core.cells {
+		if x.Deposit != nil {
+			g["locker_held"]++
+		}
+	}
+	if c.core.expect != nil {
+		g["locker_expect_version"] = float64(c.core.expect.Version)
+	}
+	if c.core.key != nil {
+		g["locker_key_generation"] = float64(c.core.key.Generation)
+	}
+	return g
+}
+
 // Trouble says what keeps people from their parcels: no key, or a log that can't be read; empty when nothing does.
 func (c *Cabinet) Trouble() string {
 	c.mu.Lock()

@@ -151,6 +151,7 @@ func TestTheShell(t *testing.T) {
 		require.Equal(t, uint64(2), c.Counters()["opened"])
 		require.Equal(t, uint64(1), c.Counters()["held"])
 		require.Empty(t, c.Trouble())
+		require.Equal(t, map[string]float64{"locker_held": 1, "locker_wrong": 0, "locker_expect_version": 1, "locker_key_generation": 1}, c.Gauges())
 
 		c.Expect([]byte(`{"parcels":[{}]}`))
 		c.Expect([]byte(`{"series":"b","version":1}`))

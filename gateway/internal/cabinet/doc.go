@@ -57,6 +57,8 @@
 // Core is a step function: inputs in, effects out, in order; what follows a Write is done only if it is durable. Cabinet is its shell: a lock, a
 // goroutine that does the effects, one a relay, and one that hands readings on, so that a full spool holds no door shut.
 //
+// The gateway's health carries locker_held, locker_wrong, locker_expect_version and locker_key_generation (Gauges).
+//
 // # It does not
 //
 // Know who a parcel is for, expire anything (the cloud blocks), or decide who is told what.
