@@ -20,6 +20,7 @@ func (s *Service) openEvents() error {
 	if err != nil {
 		return err
 	}
+	s.maker = maker
 	s.events = epcis.New(epcis.Config{Store: s.store, Maker: maker, Wake: s.store.Wake, NewID: s.newCapture, Now: s.env.Now, Log: s.env.Log})
 	return nil
 }

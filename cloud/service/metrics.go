@@ -26,7 +26,7 @@ type rooms struct {
 }
 
 // gauges are counters of a room that go down too.
-var gauges = map[string]bool{"live_clients": true}
+var gauges = map[string]bool{"live_clients": true, "callback_late": true}
 
 // Describe tells nothing: which counters there are is the rooms' affair.
 func (*rooms) Describe(chan<- *prometheus.Desc) {}
@@ -36,7 +36,7 @@ func (c *rooms) Collect(out chan<- prometheus.Metric) {
 	s := c.s
 	for room, counters := range map[string]map[string]uint64{
 		"broker": s.gateways.Counters(), "ingest": s.ingest.Counters(), "history": s.projector.Counters(),
-		"live": s.hub.Counters(), "account": s.gate.Counters(), "command": s.desk.Counters(),
+		"notify": s.notifier.Counters(), "callback": s.caller.Counters(), "live": s.hub.Counters(), "account": s.gate.Counters(), "deposit": s.keeper.Counters(), "page": s.page.Counters(), "command": s.desk.Counters(),
 	} {
 		for name, n := range counters {
 			name = room + "_" + name

@@ -27,6 +27,7 @@ import (
 	"yizhan/cloud/internal/command"
 	"yizhan/cloud/internal/config"
 	"yizhan/cloud/internal/county"
+	"yizhan/cloud/internal/deposit"
 	"yizhan/cloud/internal/epcis"
 	"yizhan/cloud/internal/history"
 	"yizhan/cloud/internal/ingest"
@@ -93,6 +94,7 @@ type Service struct {
 	api       *api.API
 	site      *web.Site
 	page      *page.Page
+	keeper    *deposit.Keeper
 	http, ops net.Listener // ops is nil when http serves its pages, or nobody
 	closers   []func() error
 }
@@ -134,6 +136,7 @@ func (s *Service) open(ctx context.Context) (err error) {
 	if err := s.openPages(ctx); err != nil {
 		return err
 	}
+	s.keeper = deposit.New(deposit.Options{Store: s.store, Registry: s.registry, Send: s.gateways.Send, Series: s.newID(), Now: s.env.Now, Log: s.env.Log})
 	s.gateways.Handle(s.fromGateway)
 	return nil
 }
@@ -246,6 +249,7 @@ func (s *Service) fromGateway(ctx context.Context, gateway, what string, payload
 		s.noteKey(ctx, gateway)
 		if err = s.ingest.Hello(ctx, gateway, payload); err == nil {
 			s.desk.Heard(gateway)
+			s.keeper.Heard(gateway)
 		}
 	default:
 		err = s.ingest.Frame(ctx, gateway, what, payload)
@@ -308,6 +312,7 @@ func (s *Service) Run(ctx context.Context) error {
 	vital("callback", s.caller.Run)
 	vital("live", s.hub.Run)
 	vital("epcis", s.events.Run)
+	vital("deposit", s.keeper.Run)
 	vital("http", func(ctx context.Context) error { return serve(ctx, s.http, s.pages()) })
 	if s.ops != nil {
 		vital("ops", func(ctx context.Context) error { return serve(ctx, s.ops, s.opsPages()) })

@@ -99,6 +99,7 @@ type Config struct {
 	Persons  Persons
 	Outlets  Outlets
 	Telling  *Telling // nil: no /notices
+	Calling  *Calling // nil: no /callbacks
 	Registry *county.Registry
 	Map      []byte // GeoJSON of the base map; empty: none
 	Demo     bool
@@ -155,6 +156,7 @@ func New(cfg Config) *API {
 	a.labels(h)
 	a.epcis()
 	a.notices(h)
+	a.callbacks(h)
 	a.stream()
 	return a
 }

@@ -45,7 +45,7 @@ type Options struct {
 
 // The bounds of what is done at once.
 const (
-	claimLease  = 30 * time.Second
+	claimLease  = 10 * time.Second // from the claim to its next write
 	tryLease    = 2 * time.Minute
 	followBatch = 200
 	reportBatch = 100
