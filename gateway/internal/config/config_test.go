@@ -93,7 +93,7 @@ broker:
     - {name: tech, role: boss}
     - {name: gateway, role: device, password_hash_file: missing.hash}
 status: {listen: 9101}
-spool: {segment_bytes: 1KiB, max_bytes: 64}
+spool: {segment_bytes: 1KiB, max_bytes: 64, keep: -1h, card_tbw: -3}
 clock: {rtc: maybe}
 devices:
   - {id: gps, kind: gnss, port: a}
@@ -121,6 +121,8 @@ devices:
 		"g.yaml:9:18: status.listen: must be a string: put 9101 in quotes",
 		"g.yaml:10:24: spool.segment_bytes: must be 64KiB to 64MiB",
 		"g.yaml:10:41: spool.max_bytes: must be a string: put 64 in quotes",
+		"g.yaml:10:51: spool.keep: -1h0m0s is outside 0s to 10 years",
+		"g.yaml:10:66: spool.card_tbw: -3 is outside 0 to 1000000",
 		"g.yaml:11:14: clock.rtc: \"maybe\" is none of auto, trust, ignore",
 		"g.yaml:13:10: devices[0].id: \"gps\" is a device that logs in to the broker too",
 		"g.yaml:14:10: devices[1].id: \"gps\" is the device of line 13 too",

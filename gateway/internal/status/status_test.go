@@ -19,12 +19,14 @@ import (
 )
 
 func report() status.Report {
+	years := 12.5
 	return status.Report{
 		Gateway: "van-03", Version: `v1 "x"`, OK: true, UptimeS: 61, Clock: status.Clock{TQ: "ntp"},
 		Parts:    []status.Part{{Name: "spool", OK: true}},
 		Devices:  []status.Device{{ID: "gps", Kind: "gnss", Status: "waiting", Restarts: 3, Err: "no such port", Counters: map[string]uint64{"frames_ok": 9, "bad_checksum": 1}}},
 		Uplink:   status.Uplink{State: "connected", LastAckS: 2},
-		Spool:    status.Spool{Bytes: 4096, MaxBytes: 1 << 30, Pending: map[string]uint64{"track": 5, "custody": 0}},
+		Spool:    status.Spool{Bytes: 4096, MaxBytes: 1 << 30, Pending: map[string]uint64{"track": 5, "custody": 0}, Fill: 0.25, OldestS: 90, Mirror: "lost", SyncsPerHour: 120},
+		Card:     &status.Card{Device: "mmcblk0", WrittenBytes: 5e9, WrittenPerHour: 2e7, LifeYears: &years},
 		Counters: []status.Counters{{Room: "uplink", Values: map[string]uint64{"frames": 7}}},
 		Gauges:   map[string]float64{"rss_bytes": 1.5e7},
 	}
@@ -70,7 +72,9 @@ func TestMetricsAreInThePrometheusFormat(t *testing.T) {
 	for _, want := range []string{
 		`yizhan_info{gateway="van-03",version="v1 \"x\""} 1`, `yizhan_device_events_total{device="gps",kind="gnss",event="frames_ok"} 9`,
 		`yizhan_events_total{room="uplink",event="frames"} 7`, `yizhan_spool_pending{lane="track"} 5`, `yizhan_process{name="rss_bytes"} 1.5e+07`,
-		`yizhan_device_up{device="gps",kind="gnss"} 0`,
+		`yizhan_device_up{device="gps",kind="gnss"} 0`, `yizhan_spool_fill_ratio 0.25`, `yizhan_spool_oldest_seconds 90`,
+		`yizhan_spool_mirror_up 0`, `yizhan_spool_syncs_per_hour 120`, `yizhan_card_written_bytes_total{device="mmcblk0"} 5e+09`,
+		`yizhan_card_life_years{device="mmcblk0"} 12.5`,
 	} {
 		require.Contains(t, w.Body.String(), want+"\n")
 	}
