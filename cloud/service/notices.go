@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"yizhan/broker/pickup"
 	"yizhan/cloud/internal/api"
@@ -32,7 +33,7 @@ func (s *Service) openNotices(ctx context.Context) error {
 		return ""
 	}
 	s.page = page.New(page.Options{
-		Store: s.store, Tokens: page.NewTokens(s.persons.LinkKey()), Code: code, Registry: s.registry, Now: s.env.Now, Log: s.env.Log,
+		Store: s.store, Keeping: keeping{s.store, s.registry.Keeping.Extensions}, Tokens: page.NewTokens(s.persons.LinkKey()), Code: code, Registry: s.registry, Now: s.env.Now, Log: s.env.Log,
 		Ticket: func(locker, deposit string) string {
 			if k := key(locker, deposit); k != nil {
 				return pickup.Ticket(k, deposit, 0)
@@ -88,6 +89,21 @@ func (s *Service) telling() *api.Telling {
 }
 
 func (s *Service) people() people { return people{s.store, s.persons} }
+
+// keeping shows deposits as the page asks for them.
+type keeping struct {
+	*state.Store
+	extensions int
+}
+
+// Until implements page.Keeping.
+func (k keeping) Until(ctx context.Context, id string) (until time.Time, more bool, err error) {
+	d, ok, err := k.Deposit(ctx, id)
+	if err != nil || !ok {
+		return until, false, err
+	}
+	return d.Until, !d.Overdue && d.Extended < k.extensions, nil
+}
 
 // people opens what the store keeps sealed.
 type people struct {

@@ -71,6 +71,7 @@ const (
 	CellOccupied CellState = "occupied"
 	CellDoorOpen CellState = "door_open"
 	CellFault    CellState = "fault"
+	CellOverdue  CellState = "overdue" // occupied for longer than the county keeps parcels
 	CellUnknown  CellState = "unknown" // no evidence yet
 )
 

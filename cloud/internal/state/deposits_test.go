@@ -74,6 +74,9 @@ func TestDepositsAndTheirDeadlines(t *testing.T) {
 		require.Len(t, told, 4, "away since before the new last day: only that it is over")
 		require.Contains(t, told[3], "/expired/")
 		require.True(t, w.lying()[0].Overdue)
+		l, _, err := w.Locker(t.Context(), "lk-a")
+		require.NoError(t, err)
+		require.Equal(t, county.CellOverdue, l.Cells[2].State)
 
 		w.tell("lk-a-1", cellEvent(5000, 3, "emptied"))
 		require.Empty(t, w.lying())

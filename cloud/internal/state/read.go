@@ -99,6 +99,10 @@ func (s *Store) lockers(ctx context.Context, only string) ([]county.Locker, erro
 	if err != nil {
 		return nil, classify(err)
 	}
+	overdue, err := readDeposits(ctx, c, "where over_ms = 0 and until_ms <= $1", ms(s.opt.Now()))
+	if err != nil {
+		return nil, classify(err)
+	}
 	out := []county.Locker{}
 	for _, id := range ids(reg.lockers, func(v *county.Locker) string { return v.ID }, versions) {
 		if only != "" && id != only {
@@ -107,6 +111,11 @@ func (s *Store) lockers(ctx context.Context, only string) ([]county.Locker, erro
 		l := reg.lockerOf(id, versions[id], cells[id], moment(0))
 		if b := boards[l.Gateway]; b != nil {
 			l.Last = moment(b.received)
+		}
+		for i := range overdue {
+			if d := &overdue[i]; d.Locker == id && d.Cell >= 1 && d.Cell <= len(l.Cells) && l.Cells[d.Cell-1].State == county.CellOccupied {
+				l.Cells[d.Cell-1].State = county.CellOverdue
+			}
 		}
 		out = append(out, l)
 	}

@@ -116,7 +116,7 @@ function VehicleRow({ v }: { v: Vehicle }) {
 
 function LockerRow({ l }: { l: Locker }) {
   const at = now.value, on = online(l.last, at);
-  const used = l.cells.filter((c) => c.state === "occupied").length;
+  const used = l.cells.filter((c) => c.state === "occupied" || c.state === "overdue").length;
   const odd = l.cells.filter((c) => c.state === "door_open" || c.state === "fault").length;
   return (
     <Row kind="locker" id={l.id} icon={<LockerShape online={on} />} title={<b>{name(l.name)}</b>}

@@ -26,8 +26,8 @@ function stack(cells: Cell[]): Cell[][] {
   return columns;
 }
 
-const marks: Record<CellState, string> = { empty: "", occupied: "▣", door_open: "◨", fault: "!", unknown: "?" };
-const words: Record<CellState, Key> = { empty: "empty", occupied: "occupied", door_open: "door_open", fault: "cellFault", unknown: "unknown" };
+const marks: Record<CellState, string> = { empty: "", occupied: "▣", overdue: "◷", door_open: "◨", fault: "!", unknown: "?" };
+const words: Record<CellState, Key> = { empty: "empty", occupied: "occupied", overdue: "overdue", door_open: "door_open", fault: "cellFault", unknown: "unknown" };
 
 export function LockerDetail({ l }: { l: Locker }) {
   const chosen = useSignal(0);
@@ -53,7 +53,7 @@ export function LockerDetail({ l }: { l: Locker }) {
       <Head icon={<LockerShape online={on} size={34} />} tone={on ? "" : "offline"} title={name(l.name)}
         sub={<>{name(placeName("site/" + l.site))} · <b class={on ? "state moving" : "state offline"}>{t(on ? "online" : "offline")}</b>{!on && l.last && !l.last.startsWith("0001") && <> {duration(ageOf(l.last, at))}</>}</>} />
       <section class="card">
-        <h3>{t("cells")} <span class="count">{l.cells.filter((c) => c.state === "occupied").length}/{l.cells.length}</span><small class="soft right">{t("sizes")}</small></h3>
+        <h3>{t("cells")} <span class="count">{l.cells.filter((c) => c.state === "occupied" || c.state === "overdue").length}/{l.cells.length}</span><small class="soft right">{t("sizes")}</small></h3>
         <div class={"cabinet" + (on ? "" : " silent")} ref={grid} onKeyDown={walk} role="group" aria-label={t("cells")}>
           {columns.map((col, i) => (
             <div class="column" key={i}>
@@ -66,7 +66,7 @@ export function LockerDetail({ l }: { l: Locker }) {
             </div>
           ))}
         </div>
-        <p class="legend">{(["empty", "occupied", "door_open", "fault", "unknown"] as CellState[]).map((s) => <span key={s}><i class={"cell swatch " + s}>{marks[s]}</i>{t(words[s])}</span>)}</p>
+        <p class="legend">{(["empty", "occupied", "overdue", "door_open", "fault", "unknown"] as CellState[]).map((s) => <span key={s}><i class={"cell swatch " + s}>{marks[s]}</i>{t(words[s])}</span>)}</p>
       </section>
       {cell ? <CellCard l={l} c={cell} key={cell.cell} /> : (
         <dl class="facts">
