@@ -167,8 +167,12 @@ func (in *input) obey(f []string) bool {
 		if d.since.boot == f[1] {
 			last = max(last, d.since.last)
 		}
+		if d.since.boot != f[1] || !d.since.known {
+			d.screen = d.last
+		}
 		d.since = panel{known: true, boot: f[1], last: last}
 		d.mu.Unlock()
+		d.poke()
 	case f[0] == "HB" && len(f) == 2:
 		up, err := strconv.ParseUint(f[1], 10, 32)
 		if err != nil {

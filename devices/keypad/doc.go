@@ -27,7 +27,7 @@
 //
 //	$WHO*HH               once the line is open, and again until it has said $HI
 //	$OK,13*HH             entry 13 has come
-//	$SC,opening,3,0*HH    show a word, with a cell and seconds (0: none)
+//	$SC,opening,3,0*HH    show a word, with a cell and seconds (0: none); the last one again when a panel has said $HI
 //
 // Numbers of entries count up from 1 and are 31 bits long. An entry is taken only after $HI, and only if its number is higher than the
 // last: one that was sent before the gateway was there, or may have been taken by it before it was started again, opens nothing, and is

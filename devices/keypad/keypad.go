@@ -71,6 +71,7 @@ type Driver struct {
 	mu     sync.Mutex
 	take   func(devices.Entry)
 	screen *devices.Screen // to be shown
+	last   *devices.Screen // that was to be shown: again where a panel has been switched on
 	out    []byte          // lines to be written before it
 	since  panel           // what is known of the panel outlives a Run: so an entry isn't taken twice
 }
@@ -108,7 +109,7 @@ func (d *Driver) Listen(take func(devices.Entry)) {
 // Show puts words on the screen.
 func (d *Driver) Show(s devices.Screen) {
 	d.mu.Lock()
-	d.screen = &s
+	d.screen, d.last = &s, &s
 	d.mu.Unlock()
 	d.poke()
 }

@@ -149,9 +149,12 @@ func TestPanel(t *testing.T) {
 		require.Equal(t, string(line("SC,wait,0,90")), k.hears(t)+"\r\n")
 		k.Show(devices.Screen{Word: "Bad,word"})
 		require.Equal(t, string(line("SC,error,0,0")), k.hears(t)+"\r\n")
+		k.send(t, string(line("HI,9c,0")))
+		require.Equal(t, string(line("SC,error,0,0")), k.hears(t)+"\r\n", "it was switched off and on, and shows nothing")
+		k.send(t, string(line("HI,9c,0")))
 		require.Equal(t, []string{`health{"online":1}`}, k.bodies)
 		c := k.Counters()
-		require.Equal(t, []uint64{2, 4, 1, 3}, []uint64{c["entries"], c["repeated"], c["early"], c["shown"]})
+		require.Equal(t, []uint64{2, 4, 1, 4}, []uint64{c["entries"], c["repeated"], c["early"], c["shown"]})
 	})
 }
 
