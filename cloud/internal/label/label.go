@@ -135,13 +135,13 @@ func codes(parts []part, l Label, s Size, margin, y, k float64) []part {
 	}
 	parts = append(parts, part{kind: words, x: margin, y: y, w: w, h: 6 * k, text: l.Waybill})
 	y += 9 * k
-	side := min(low-y, w*0.62)
+	side := min(low-y-2, w*0.5)
 	says := l.Link
 	if says == "" {
 		says = l.Waybill
 	}
 	parts = append(parts, part{kind: square, x: margin, y: y, w: side, h: side, text: says})
-	x := margin + side + 3
+	x := margin + side*1.2 // its quiet zone is 4 modules of at least 21
 	note := func(text string, h float64) {
 		if text != "" {
 			parts = append(parts, part{kind: words, x: x, y: y, w: s.WidthMM - margin - x, h: h * k, text: text})
