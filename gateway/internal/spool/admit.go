@@ -36,6 +36,8 @@ type admission struct {
 	turned [4]uint64 // thinned readings not told yet, by lane
 	floods uint64    // quarantine entries not told yet
 	toldAt int64
+	marked [4]bool // the cursor on the card says that entries of a lane are turned away: before, none is
+	wished [4]bool // and where it is to say so
 
 	tokens float64 // of quarantine entries
 	fillAt int64
@@ -76,14 +78,45 @@ func (s *Spool) admit(entries []frame.Entry, mono int64) []frame.Entry {
 	return entries
 }
 
-func (s *Spool) turn(e *frame.Entry, mono int64) bool {
+func (s *Spool) turn(e *frame.Entry, mono int64) (away bool) {
+	a := &s.admission
 	switch {
 	case e.Type == frame.TypeQuarantine:
-		return !s.admission.quarantine(mono)
-	case e.Type == frame.TypeReading && !e.Lane.MustKeep() && s.admission.tight:
-		return !s.admission.wanted(e.Payload, mono)
+		away = !a.quarantine(mono)
+	case e.Type == frame.TypeReading && !e.Lane.MustKeep() && a.tight:
+		away = !a.wanted(e.Payload, mono)
 	}
-	return false
+	if away && !a.marked[e.Lane-1] {
+		a.wished[e.Lane-1] = true
+		return false
+	}
+	return away
+}
+
+// mark has the cursor say that entries are turned away, before the first is: their number is told in tombstones a
+// minute later, and a power cut in between must not make it a loss that nobody tells of.
+func (s *Spool) mark() {
+	s.mu.Lock()
+	wished := s.admission.wished != [4]bool{}
+	s.dirty = s.dirty || wished
+	s.mu.Unlock()
+	if wished {
+		s.saveCursor()
+	}
+}
+
+// turning tells of which lanes entries may be turned away and not be told of. mu is held.
+func (s *Spool) turning() (lanes [4]bool) {
+	a := &s.admission
+	lanes = a.wished
+	for i := range lanes {
+		scarce := a.tight
+		if telemetry.Lane(i+1) == telemetry.Command {
+			scarce = a.fillAt != 0 && a.tokens < 1
+		}
+		lanes[i] = lanes[i] || a.marked[i] && (scarce && !s.closed || a.toldAt != 0 || len(s.own) > 0)
+	}
+	return lanes
 }
 
 func (s *Spool) turnedAway(e *frame.Entry) {

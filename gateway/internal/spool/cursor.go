@@ -18,6 +18,7 @@ type cursor struct {
 	RanS    uint64          `json:"ran_s"`   // seconds that the spool has run, over all openings
 	Lanes   []cursorLane    `json:"lanes"`   //
 	Settled []cursorSettled `json:"settled"` // segments of the kept tail
+	Turning [4]bool         `json:"turning"` // lanes of which entries are turned away, and told of later
 }
 
 type cursorLane struct {
@@ -51,6 +52,8 @@ func (s *Spool) saveCursor() {
 			c.Settled = append(c.Settled, cursorSettled{Num: g.num, RanS: g.since})
 		}
 	}
+	c.Turning = s.turning()
+	s.admission.wished = [4]bool{}
 	s.dirty = false
 	s.mu.Unlock()
 	slices.SortFunc(c.Lanes, func(a, b cursorLane) int {
@@ -71,6 +74,10 @@ func (s *Spool) saveCursor() {
 		s.mu.Lock()
 		s.dirty = true
 		s.counters["io_errors"]++
+		s.mu.Unlock()
+	} else {
+		s.mu.Lock()
+		s.admission.marked = c.Turning
 		s.mu.Unlock()
 	}
 	s.savedAt = now
@@ -96,16 +103,16 @@ func (s *Spool) replace(b []byte) error {
 }
 
 // loadCursor reads the cursor; without a good one everything is offered again.
-func (s *Spool) loadCursor() (settled map[uint64]uint64) {
+func (s *Spool) loadCursor() (settled map[uint64]uint64, turning [4]bool) {
 	settled = map[uint64]uint64{}
 	f, err := s.fs.Open(s.path(cursorName))
 	if err != nil {
-		return settled
+		return settled, turning
 	}
 	defer f.Close()
 	size, err := f.Size()
 	if err != nil || size > 16<<20 {
-		return settled
+		return settled, turning
 	}
 	b := make([]byte, size)
 	fill(f, b, 0)
@@ -117,9 +124,9 @@ func (s *Spool) loadCursor() (settled map[uint64]uint64) {
 	}
 	if err != nil {
 		s.log.Warn("spool cursor unreadable, everything will be offered again", "err", err)
-		return settled
+		return settled, turning
 	}
-	s.ranBefore = c.RanS
+	s.ranBefore, turning = c.RanS, c.Turning
 	for _, l := range c.Lanes {
 		st := s.lane(laneKey{l.Epoch, l.Lane})
 		st.acked = l.Acked
@@ -130,7 +137,7 @@ func (s *Spool) loadCursor() (settled map[uint64]uint64) {
 	for _, g := range c.Settled {
 		settled[g.Num] = min(g.RanS, c.RanS)
 	}
-	return settled
+	return settled, turning
 }
 
 // ran returns the seconds that the spool has run, over all openings. It goes on only while the spool is open, whatever

@@ -99,8 +99,9 @@
 // is for lane command and the spool's own records. A record that arrives although a tombstone names it was saved by a
 // power cut between the two: the record wins.
 //
-// At admission, acknowledged and counted in tombstones without seqs (at most one a minute, lane and reason; a crash loses
-// the count of the last minute):
+// At admission, acknowledged and counted in tombstones without seqs (at most one a minute, lane and reason). Before the first
+// is turned away the cursor says so; where a crash leaves it at that, the next opening tells of the last minute in a tombstone
+// of reason thinned_untold and count 0, for nobody knows it:
 //
 //	thinned            while what waits takes over 7/8 of the room, until it is under 6/8: a position within 30 s and 200 m of the last
 //	                   of its device; health within 10 min; climate within 5 min and 0.1 of the extremes that were let in since

@@ -56,7 +56,8 @@ func (s *Spool) open() error {
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	r := recovery{Spool: s, settled: s.loadCursor()}
+	settled, turning := s.loadCursor()
+	r := recovery{Spool: s, settled: settled}
 	s.mirror = s.newMirror()
 	names = r.restoreMissing(names)
 	r.load(names)
@@ -69,6 +70,11 @@ func (s *Spool) open() error {
 	}
 	for i := range r.reports {
 		s.say(r.reports[i].lane, frame.TypeTombstone, r.reports[i].Tombstone)
+	}
+	for i, away := range turning {
+		if away {
+			s.say(telemetry.Lane(i+1), frame.TypeTombstone, frame.Tombstone{Epoch: prev, Reason: reasonUntold})
+		}
 	}
 	s.own = append(s.openings(prev, ends), s.own...)
 	r.keepTail()

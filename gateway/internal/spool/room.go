@@ -12,6 +12,7 @@ const (
 	reasonDamaged = "segment_damaged"
 	reasonThinned = "thinned"
 	reasonFlood   = "quarantine_flood"
+	reasonUntold  = "thinned_untold"
 )
 
 // A need is bytes of records by log.

@@ -304,6 +304,7 @@ func (s *Spool) Step() time.Duration {
 		s.commit()
 		wait = s.due()
 	}
+	s.mark()
 	now := s.stamp().mono
 	s.collect(0)
 	s.refill(now)

@@ -272,6 +272,55 @@ func TestReadingsAreThinnedWhenThereIsLittleRoom(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+// What was turned away in the minute before a power cut is not lost without a word: the next opening says that there was
+// something. A polite end leaves nothing to say.
+func TestWhatWasThinnedBeforeAPowerCutIsReported(t *testing.T) {
+	for _, cut := range []bool{true, false} {
+		fs, c := spooltest.New(), &clock{}
+		opt := spool.Options{Clock: c, SegmentBytes: 8 << 10, MaxBytes: 256 << 10}
+		s := open(t, fs, opt)
+		for !s.Health().Thinned {
+			put(t, s, telemetry.Custody, strings.Repeat("c", 1000))
+		}
+		for range 10 {
+			c.pass(time.Second)
+			require.NoError(t, s.Append([]frame.Entry{position("gps", 31)}, func(err error) { require.NoError(t, err) }))
+			s.Flush()
+			s.Step()
+		}
+		require.NotZero(t, s.Counters()["thinned"])
+		if cut {
+			fs = fs.Cut(spooltest.Keep{None: true})
+		} else {
+			require.NoError(t, s.Close())
+		}
+		opt.Rand = seeded(9)
+		s = open(t, fs, opt)
+		s.Step()
+		var untold int
+		var told uint64
+		for _, st := range s.Lanes() {
+			if st.Lane != telemetry.Track {
+				continue
+			}
+			rs, _, err := s.Read(st.Epoch, st.Lane, 1, 1000, 1<<20)
+			require.NoError(t, err)
+			for _, ts := range tombstones(t, rs) {
+				if told += ts.Count; ts.Reason == "thinned_untold" {
+					untold++
+				}
+			}
+		}
+		if cut {
+			require.Equal(t, 1, untold)
+		} else {
+			require.Zero(t, untold)
+			require.NotZero(t, told)
+		}
+		require.NoError(t, s.Close())
+	}
+}
+
 // Input that is refused without end can't fill the card: a sample is kept, the rest is counted.
 func TestAFloodOfQuarantineIsSampled(t *testing.T) {
 	fs, c := spooltest.New(), &clock{}
