@@ -18,6 +18,10 @@
 //	GET  /parcels/{waybill}/label.zpl, /parcels/{waybill}/label.pdf, POST /labels, POST /parcels/{waybill}/label/readback
 //	GET  /epcis/events, /epcis/events/{eventID}, /epcis/capture/{id}, POST /epcis/capture, /epcis/events (EPCIS 2.0, its own errors)
 //	GET  /ratings?since                  what recipients say, by site
+//	GET  /notices?status&site&waybill&tasks, POST /notices/{id}/send, drop, told, no_answer, wrong_number
+//	GET  /sites/{id}/uncollected, /sites/{id}/calls; on paper /print/uncollected/{id}
+//	PUT  /notice-preferences, POST /notice-preferences/lookup
+//	GET  /callbacks, PUT and DELETE /callbacks/{id}, GET /callbacks/{id}/queue, POST .../queue/{seq}/retry, skip, POST /callbacks/{id}/replay
 //	GET  /stream                         changes (room live)
 //
 // # Promises
@@ -25,7 +29,8 @@
 //   - A list is {items, next}; next is empty at the end and else the value of after for more.
 //   - A live value carries when it was measured, how good that time is, and its age at the moment of the answer.
 //   - An error is problem+json (RFC 9457) and names the parameter or field; what a store said is logged, not shown.
-//   - What is a person's is sealed before it goes on (Persons), and never comes back in an answer of these routes.
+//   - What is a person's is sealed before it goes on (Persons), and comes back masked, or not at all; only /sites/{id}/calls and its
+//     page tell whole names and numbers, to whoever has to call.
 //   - Bodies are capped (1 MiB), questions to the store have a deadline.
 //
 // It does not decide who may ask (room account stands before it), nor hold state.

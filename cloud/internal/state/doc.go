@@ -55,6 +55,13 @@
 // and of each lane the signed frame that reaches furthest: the checkpoint, from which the chain goes on. It proves nothing of
 // who removes a record from ranges and archive alike: the gateway's next hello and its ledger do.
 //
+// # Notices and callbacks
+//
+// FollowNotices and FollowCallbacks write rows in the transaction that moves their cursor over the facts, so each fact counts once.
+// Rows are claimed for a while (skip locked on Postgres) and saved over the version that they were read with: a worker that
+// comes too late writes nothing. Quotas are counted with the intent, or the intent isn't written. Of callbacks only
+// the oldest that isn't done of each subscriber and object is claimed.
+//
 // # SQL
 //
 // Keyed get, put and range, behind one small dialect layer: rows go in as arrays through unnest or by
