@@ -136,30 +136,33 @@ func (s *lockerSite) file(name, text string) {
 	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600))
 }
 
-// deposit is what the log on the card says lies in a cell.
-func (s *lockerSite) deposit(cell int) (id, waybill string) {
+// A kept cell is what the log on the card says of it.
+type keptCell struct {
+	Cell        int
+	Fault, Ajar bool
+	Deposit     struct{ ID, Waybill string }
+}
+
+func (s *lockerSite) kept(cell int) (last keptCell) {
 	b, err := os.ReadFile(filepath.Join(s.dir, "data", "cabinet"))
 	require.NoError(s.t, err)
 	for line := range strings.Lines(string(b)) {
-		var c struct {
-			Cells []struct {
-				Cell    int
-				Deposit *struct{ ID, Waybill string }
-			}
-		}
+		var c struct{ Cells []keptCell }
 		if len(line) < 9 || json.Unmarshal([]byte(line[9:]), &c) != nil {
 			continue
 		}
 		for _, x := range c.Cells {
-			if x.Cell != cell {
-				continue
-			}
-			if id, waybill = "", ""; x.Deposit != nil {
-				id, waybill = x.Deposit.ID, x.Deposit.Waybill
+			if x.Cell == cell {
+				last = x
 			}
 		}
 	}
-	return id, waybill
+	return last
+}
+
+func (s *lockerSite) deposit(cell int) (id, waybill string) {
+	d := s.kept(cell).Deposit
+	return d.ID, d.Waybill
 }
 
 // shows waits for one of the words.
@@ -313,7 +316,7 @@ func TestKilledAtTheKeypad(t *testing.T) {
 		<-time.After(time.Duration(rng.IntN(700)) * time.Millisecond)
 		require.NoError(t, cmd.Process.Kill())
 		_ = cmd.Wait()
-		<-time.After(spring + 100*time.Millisecond) // what was sent to the board is obeyed
+		<-time.After(spring + 500*time.Millisecond) // what was sent to the board is obeyed
 		require.LessOrEqual(t, s.cabinet.Pulses(cell), typed)
 		opened = s.cabinet.Pulses(cell) - 1
 		s.cabinet.Shut(cell)
@@ -386,4 +389,21 @@ func (s *safeBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// A lock that jams: the courier gets the next cell, and the jammed one isn't tried again until its door has opened.
+func TestAJammedCell(t *testing.T) {
+	s := newLockerSite(t, "panel")
+	defer s.start(io.Discard)()
+	s.cabinet.Jam(3, true)
+	require.Equal(t, 4, s.deposits(1))
+	require.Equal(t, 1, s.cabinet.Pulses(3))
+	require.Equal(t, 5, s.deposits(2), "a larger one")
+	require.Equal(t, 1, s.cabinet.Pulses(3))
+	s.cabinet.Jam(3, false)
+	s.cabinet.Force(3) // a technician
+	require.Eventually(t, func() bool { x := s.kept(3); return x.Ajar && !x.Fault }, time.Minute, 10*time.Millisecond)
+	s.cabinet.Shut(3)
+	require.Eventually(t, func() bool { return !s.kept(3).Ajar }, time.Minute, 10*time.Millisecond)
+	require.Equal(t, 3, s.deposits(3))
 }
