@@ -39,7 +39,7 @@ type admission struct {
 	marked [4]bool // the cursor on the card says that entries of a lane are turned away: before, none is
 	wished [4]bool // and where it is to say so
 
-	tokens float64 // of quarantine entries
+	credit int64 // nanoseconds: a quarantine entry costs floodPause
 	fillAt int64
 }
 
@@ -112,7 +112,7 @@ func (s *Spool) turning() (lanes [4]bool) {
 	for i := range lanes {
 		scarce := a.tight
 		if telemetry.Lane(i+1) == telemetry.Command {
-			scarce = a.fillAt != 0 && a.tokens < 1
+			scarce = a.fillAt != 0 && a.credit < int64(floodPause)
 		}
 		lanes[i] = lanes[i] || a.marked[i] && (scarce && !s.closed || a.toldAt != 0 || len(s.own) > 0)
 	}
@@ -131,14 +131,14 @@ func (s *Spool) turnedAway(e *frame.Entry) {
 
 func (a *admission) quarantine(mono int64) bool {
 	if a.fillAt == 0 {
-		a.tokens, a.fillAt = floodBurst, mono
+		a.credit, a.fillAt = floodBurst*int64(floodPause), mono
 	}
-	a.tokens = min(floodBurst, a.tokens+float64(max(0, mono-a.fillAt))/float64(floodPause))
-	a.fillAt = mono
-	if a.tokens < 1 {
+	a.credit = min(floodBurst*int64(floodPause), a.credit+max(0, mono-a.fillAt))
+	a.fillAt = max(a.fillAt, mono)
+	if a.credit < int64(floodPause) {
 		return false
 	}
-	a.tokens--
+	a.credit -= int64(floodPause)
 	return true
 }
 
