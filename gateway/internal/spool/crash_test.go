@@ -407,10 +407,15 @@ func TestOpensOnABadCard(t *testing.T) {
 func TestRandomly(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		fs, c, h := spooltest.New(), &clock{}, newHistory()
+		opt := spool.Options{
+			SegmentBytes: 4 << 10, MaxBytes: 1 << 20, Mirror: rapid.SampledFrom([]string{"", "stick"}).Draw(rt, "mirror"),
+			Keep: rapid.SampledFrom([]time.Duration{-1, time.Second, 0}).Draw(rt, "keep"),
+		}
 		epoch := uint64(0)
 		boot := func() *spool.Spool {
 			epoch++
-			s, err := spool.Open(fs, "spool", spool.Options{Clock: c, Rand: seeded(epoch), SegmentBytes: 4 << 10, MaxBytes: 1 << 20})
+			opt.Clock, opt.Rand = c, seeded(epoch)
+			s, err := spool.Open(fs, "spool", opt)
 			require.NoError(rt, err)
 			return s
 		}
