@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"yizhan/cloud/internal/county"
 )
@@ -161,5 +162,48 @@ func TestFactsAreToldAsEPCISOnce(t *testing.T) {
 		all, err := w.EPCIS(ctx, county.EPCISQuery{Limit: 10})
 		require.NoError(t, err)
 		require.Len(t, all, 1)
+	})
+}
+
+// Two workers that follow at once make each event once.
+func TestTwoFollowersTellEachFactOnce(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		const facts = 40
+		require.NoError(t, w.Update(ctx, func(tx Tx) error {
+			var all []county.Fact
+			for i := range facts {
+				all = append(all, NewFact(county.FactStep, "parcel/YZ000001", fmt.Sprintf("step/YZ000001/e%d/scanned", i), county.StepTold{Waybill: "YZ000001"}))
+			}
+			return tx.Tell(ctx, all...)
+		}))
+		g, ctx := errgroup.WithContext(ctx)
+		for range 2 {
+			g.Go(func() error {
+				for {
+					n, err := w.TellEPCIS(ctx, 3, func(facts []county.Fact, _ func([]string) (map[string]county.EPCISEvent, error)) (made []county.EPCISEvent, err error) {
+						for _, f := range facts {
+							e := epcisEvent("ni:"+f.Key, t0)
+							e.Key = f.Key
+							made = append(made, e)
+						}
+						return made, nil
+					})
+					if err != nil || n == 0 {
+						return err
+					}
+				}
+			})
+		}
+		require.NoError(t, g.Wait())
+		events, err := w.EPCIS(t.Context(), county.EPCISQuery{Limit: 100, ByRecord: true, Up: true})
+		require.NoError(t, err)
+		require.Len(t, events, facts)
+		seen := map[int64]bool{}
+		for _, e := range events {
+			seen[e.No] = true
+		}
+		require.Len(t, seen, facts)
+		require.True(t, seen[1] && seen[facts], "numbered without a gap")
 	})
 }
