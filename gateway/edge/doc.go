@@ -16,8 +16,10 @@
 //   - The spool closes last. Nothing else is drained: stopping is a polite crash.
 //   - A vital part that fails (spool, broker, status page) ends Run with its error; a driver never does.
 //   - Once a minute the gateway reports on itself as device "gateway", kind health: rss_bytes, heap_bytes, goroutines,
-//     disk_free_bytes, spool_bytes, spool_pending, uplink_connected, devices_down, cpu_temp_c where the board tells, and of a locker
-//     what gateway/internal/cabinet says.
+//     disk_free_bytes, spool_bytes, spool_pending, spool_fill, spool_oldest_s, spool_written_bytes_per_hour,
+//     spool_syncs_per_hour, card_written_bytes_per_hour, card_life_years, uplink_connected, devices_down, cpu_temp_c
+//     where the board tells, and of a locker what gateway/internal/cabinet says. The spool's alarms (spool_full, spool_damaged,
+//     spool_mirror_lost) are told then, when they begin and when they end.
 //
 // # Files in the data folder
 //
