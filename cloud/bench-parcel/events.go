@@ -213,8 +213,9 @@ func (b *bench) check(ctx context.Context) error {
 			return fmt.Errorf("%s: stage %s with %d steps", waybill(i), t.Stage, len(t.Evidence))
 		}
 	}
+	// A step that was told before an earlier one came is taken back and told again: two facts more.
 	told, err := b.FactsEnd(ctx)
-	if err == nil && told != int64(b.o.parcels*(steps+1)) {
+	if more := told - int64(b.o.parcels*(steps+1)); err == nil && (more < 0 || more%2 != 0) {
 		err = fmt.Errorf("%d facts for %d parcels", told, b.o.parcels)
 	}
 	return err

@@ -13,14 +13,14 @@ import (
 // fill makes n parcels of ten events each, by the server alone; their ids begin with YQ.
 const fill = `
 insert into parcels (waybill, epc, site, locker, handling, created_ms, stage, since_ms, place, cell, inferred, version, changed_ms, waybill_rev, epc_rev, direction, size, consent, hold, order_no, recipient, phone_hash, told, wrong)
-select 'YQ' || lpad(i::text, 10, '0'), '', 'out-a', '', 'ambient', $2, 'completed', $2 + 400000, '', 0, 0, 11, $2 + i, reverse('YQ' || lpad(i::text, 10, '0')), '', 'inbound', 's', 'yes', 0, '', '', md5((i / 3)::text), '*', ''
-from generate_series(1, $1) i`
+select 'YQ' || lpad(i::text, 10, '0'), '', 'out-a', '', 'ambient', $2::bigint, 'completed', $2::bigint + 400000, '', 0, 0, 11, $2::bigint + i, reverse('YQ' || lpad(i::text, 10, '0')), '', 'inbound', 's', 'yes', 0, '', '', md5((i / 3)::text), '*', ''
+from generate_series(1, $1::bigint) i`
 
 const fillEvidence = `
 insert into evidence (id, subject, kind, step, thing, device, at_ms, tq, gateway, epoch, lane, seq, body)
 select md5(i::text || '/' || k), 'scan/YQ' || lpad(i::text, 10, '0'), 'scan', '', case when k < 5 then 'boundary/dock-a' else '' end, case when k < 5 then 'wh-1/scan-a' else 'out-a-1/handheld' end,
-	$2 + k * 3600000 + i, 'ntp', case when k < 5 then 'wh-1' else 'out-a-1' end, '0000000000000001', 1, i * 10 + k, '{"symbology":"code128","text":"YQ' || lpad(i::text, 10, '0') || '"}'
-from generate_series($3::bigint, $4::bigint) i, generate_series(0, 9) k`
+	$1::bigint + k * 3600000 + i, 'ntp', case when k < 5 then 'wh-1' else 'out-a-1' end, '0000000000000001', 1, i * 10 + k, '{"symbology":"code128","text":"YQ' || lpad(i::text, 10, '0') || '"}'
+from generate_series($2::bigint, $3::bigint) i, generate_series(0, 9) k`
 
 func (b *bench) queries(ctx context.Context) error {
 	db, err := pgx.Connect(ctx, b.url)
@@ -31,11 +31,11 @@ func (b *bench) queries(ctx context.Context) error {
 	began := time.Now()
 	n := b.o.query
 	past := b.start.AddDate(0, -3, 0).UnixMilli()
-	if _, err := db.Exec(ctx, fill, n, past); err != nil {
+	if _, err := db.Exec(ctx, fill, int64(n), past); err != nil {
 		return err
 	}
 	for lo := 1; lo <= n; lo += 100_000 {
-		if _, err := db.Exec(ctx, fillEvidence, n, past, lo, min(n, lo+99_999)); err != nil {
+		if _, err := db.Exec(ctx, fillEvidence, past, int64(lo), int64(min(n, lo+99_999))); err != nil {
 			return err
 		}
 	}

@@ -83,7 +83,7 @@ func (g *gathering) containers(ctx context.Context, rows []parcelRow) error {
 					continue
 				}
 				outer[container] = append(outer[container], t)
-				for _, subject := range []string{"epc/" + epc, "scan/" + code, "container/" + container} {
+				for _, subject := range []string{"epc/" + epc, "scan/" + code} {
 					g.subjects[subject] = append(g.subjects[subject], t)
 				}
 			}

@@ -109,6 +109,9 @@ func (c *commit) foldParcels(ctx context.Context) error {
 			rows = append(rows, p.folded())
 		}
 	}
+	if err := c.fillRetracted(ctx); err != nil {
+		return err
+	}
 	if err := c.c.put(ctx, foldsTable, rows); err != nil {
 		return err
 	}

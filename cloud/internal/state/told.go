@@ -96,6 +96,9 @@ func stepName(e *county.Evidence) string { return short(nameChars, e.ID, e.Step)
 // stepContent is what others act on: a step that says something else is taken back and told again. Witnesses
 // that come later are no reason.
 func stepContent(e *county.Evidence) string {
+	if e.Step == parcel.Created || e.Step == parcel.Cancelled {
+		return short(contentChars, e.ID) // told once
+	}
 	return short(contentChars, strconv.FormatInt(ms(e.At), 36), string(e.Stage), e.Place, strconv.Itoa(e.Cell), e.Via)
 }
 
@@ -131,9 +134,7 @@ func (c *commit) retell(ctx context.Context, p *parcelRow, now *county.Timeline)
 		was, told := t[name]
 		if !told || was.gone || was.content != content {
 			if told && !was.gone {
-				if err := c.retract(ctx, p, name, was.times); err != nil {
-					return err
-				}
+				c.retract(p, e, was.times)
 			}
 			t[name] = teller{content: content, times: was.times + 1}
 			if !quiet {
@@ -144,17 +145,16 @@ func (c *commit) retell(ctx context.Context, p *parcelRow, now *county.Timeline)
 			before = e.Stage
 		}
 	}
+	gone := map[string]int{}
 	for name, e := range t {
 		if !standing[name] && !e.gone {
-			if err := c.retract(ctx, p, name, e.times); err != nil {
-				return err
-			}
+			gone[name] = e.times
 			e.gone = true
 			t[name] = e
 		}
 	}
 	p.told = t.String()
-	return nil
+	return c.retractGone(ctx, p, gone)
 }
 
 func stepFact(now *county.Timeline, e *county.Evidence, before county.Stage, n int, keep time.Duration) county.Fact {
@@ -172,27 +172,68 @@ func stepFact(now *county.Timeline, e *county.Evidence, before county.Stage, n i
 	return NewFact(event, "parcel/"+w.Waybill, key, doc)
 }
 
-// retract tells that a step told before isn't so any more. Its document is that of the fact, as long as it is kept.
-func (c *commit) retract(ctx context.Context, p *parcelRow, name string, times int) error {
+// retract tells that a step isn't so any more that is in the timeline still, in other words. Its document is read with
+// those of others, by fillRetracted.
+func (c *commit) retract(p *parcelRow, e *county.Evidence, times int) {
+	if e.Step == parcel.Created || e.Step == parcel.Cancelled {
+		return // waybills are told apart, and not taken back
+	}
+	key := strings.TrimPrefix(stepKey(p.Waybill.Waybill, e, times), "step")
+	c.facts = append(c.facts, county.Fact{Object: "parcel/" + p.Waybill.Waybill, Event: county.FactRetracted, Key: retracted + key})
+}
+
+const retracted = "retracted"
+
+// fillRetracted gives the facts that take steps back the documents of those steps. One whose step was told before there were
+// facts, or is past its age, is left out: there is nobody to be told.
+func (c *commit) fillRetracted(ctx context.Context) error {
+	var keys []string
+	for i := range c.facts {
+		if f := &c.facts[i]; f.Event == county.FactRetracted && f.Doc == nil {
+			keys = append(keys, "step"+strings.TrimPrefix(f.Key, retracted))
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	w := c.c.words()
+	old, err := readFacts(ctx, c.c, w.in("key", "$1"), w.list(keys))
+	if err != nil {
+		return err
+	}
+	docs := make(map[string]county.RawJSON, len(old))
+	for i := range old {
+		docs[retracted+strings.TrimPrefix(old[i].Key, "step")] = old[i].Doc
+	}
+	c.facts = slices.DeleteFunc(c.facts, func(f county.Fact) bool { return f.Event == county.FactRetracted && f.Doc == nil && docs[f.Key] == nil })
+	for i := range c.facts {
+		if f := &c.facts[i]; f.Event == county.FactRetracted && f.Doc == nil {
+			f.Doc = docs[f.Key]
+		}
+	}
+	return nil
+}
+
+// retractGone tells that steps told before are not in the timeline at all any more.
+func (c *commit) retractGone(ctx context.Context, p *parcelRow, gone map[string]int) error {
+	if len(gone) == 0 {
+		return nil
+	}
 	w := p.Waybill.Waybill
 	facts, err := readFacts(ctx, c.c, "key >= $1 and key < $2 order by key", "step/"+w+"/", "step/"+w+"0")
 	if err != nil {
 		return err
 	}
-	f := county.Fact{Object: "parcel/" + w, Key: again("retracted/"+w+"/"+name, times)}
 	for i := range facts {
 		var told county.StepTold
 		if err := json.Unmarshal(facts[i].Doc, &told); err != nil {
 			return fmt.Errorf("fact %d: %w", facts[i].Seq, err)
 		}
-		if stepName(&told.Row) == name && facts[i].Key == stepKey(w, &told.Row, times) {
-			f.Doc, f.Key = facts[i].Doc, "retracted"+strings.TrimPrefix(facts[i].Key, "step")
+		if n := gone[stepName(&told.Row)]; n > 0 && facts[i].Key == stepKey(w, &told.Row, n) {
+			c.facts = append(c.facts, county.Fact{
+				Object: "parcel/" + w, Event: county.FactRetracted, Key: retracted + strings.TrimPrefix(facts[i].Key, "step"), Doc: facts[i].Doc,
+			})
 		}
 	}
-	if f.Doc == nil { // of before there were facts, or past its age: nobody to be told
-		return nil
-	}
-	f.Event = county.FactRetracted
-	c.facts = append(c.facts, f)
 	return nil
 }
