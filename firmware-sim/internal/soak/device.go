@@ -55,11 +55,14 @@ func (w *world) attach(b *board) {
 
 // happen makes n events.
 func (d *device) happen(n int) {
-	for range n {
+	for i := range n {
 		d.made++
 		id := fmt.Sprintf("%s-%d", d.serial, d.made)
 		e := &event{id: id, device: d}
 		at := d.w.wall()
+		if d.kind == telemetry.KindPosition { // a van is in one place at a time
+			at = at.Add(time.Duration(i-n) * time.Millisecond)
+		}
 		r := telemetry.New(d.name, at, telemetry.NTP, d.body())
 		// A device with a clock of its own may have it wrong by years; one without says nothing.
 		if d.w.plan.clockless && d.w.chance(.3) {

@@ -84,17 +84,20 @@ func rangesOf(text string) (out []frame.Range) {
 	return out
 }
 
-// buried are the seqs that tombstones name, by lane, and how many readings others count, by gateway and lane.
-func (c *cloud) buried() (named map[place][]frame.Range, counted map[place]uint64, err error) {
-	named, counted = map[place][]frame.Range{}, map[place]uint64{}
+// buried are the seqs that tombstones name, by lane, how many readings others count, by gateway and lane, and where
+// one says that it doesn't know how many.
+func (c *cloud) buried() (named map[place][]frame.Range, counted map[place]uint64, untold map[place]bool, err error) {
+	named, counted, untold = map[place][]frame.Range{}, map[place]uint64{}, map[place]bool{}
 	err = c.look.rows(func(scan func(...any) error) error {
-		var gateway, epoch, of, text string
+		var gateway, epoch, of, text, reason string
 		var lane, n int64
-		if err := scan(&gateway, &epoch, &lane, &of, &text, &n); err != nil {
+		if err := scan(&gateway, &epoch, &lane, &of, &text, &n, &reason); err != nil {
 			return err
 		}
 		if text == "" {
-			counted[place{gateway: gateway, laneKey: laneKey{lane: telemetry.Lane(lane)}}] += uint64(n)
+			all := place{gateway: gateway, laneKey: laneKey{lane: telemetry.Lane(lane)}}
+			counted[all] += uint64(n)
+			untold[all] = untold[all] || reason == "thinned_untold"
 			return nil
 		}
 		at, err := placeOf(gateway, of, lane)
@@ -103,8 +106,8 @@ func (c *cloud) buried() (named map[place][]frame.Range, counted map[place]uint6
 		}
 		named[at] = append(named[at], rangesOf(text)...)
 		return err
-	}, "select gateway, epoch, lane, of_epoch, ranges, dropped from tombstones")
-	return named, counted, err
+	}, "select gateway, epoch, lane, of_epoch, ranges, dropped, reason from tombstones")
+	return named, counted, untold, err
 }
 
 // witnessed counts the rows of evidence of each event.

@@ -43,7 +43,7 @@ func newPlan(r *rand.Rand) plan {
 		return most * r.Float64()
 	}
 	p := plan{
-		rounds: 60 + r.IntN(60), boards: 1 + r.IntN(3), workers: 1 + r.IntN(2),
+		rounds: 40 + r.IntN(50), boards: 1 + r.IntN(3), workers: 1 + r.IntN(2),
 		lose: some(.5, .3), double: some(.5, .3), delay: some(.7, .5),
 		cut: some(.6, .1), wipe: some(.4, .05),
 		crashBefore: some(.4, .2), crashAfter: some(.5, .2), away: some(.2, .3), restart: some(.4, .05), restore: some(.3, .04),
