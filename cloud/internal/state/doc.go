@@ -13,6 +13,9 @@
 //     Gateway, Devices, Device, Parcels, Timeline, PutWaybills, PutCommand, Command, Commands,
 //     GatewayClock, Counts, Ledger. Verify is for the tool.
 //   - EPCIS, CaptureEPCIS, EPCISCapture, TellEPCIS: events of room epcis. GiveTag, TagRead, LabelRead, ParcelsNamed: tags of labels.
+//   - Waybills and people: Announce, Amend, Cancel, Say, Expire; PutContainer, Pack, Unpack, Break, Count; Recipient (sealed),
+//     ParcelsOf, Amended. Exceptions, Exception; Report and EndException for what somebody reports.
+//   - The outbox: Facts, FollowFacts, Wake; Update and Tx for rooms whose rows are written with it.
 //   - The source of history: Frames, Cursor, SetCursor, Thing; and its table where no other store is set.
 //
 // # Rules of state
@@ -27,6 +30,15 @@
 //
 // Which scan belongs to which deposit is read as pairings of a stretch of a gateway's time, before and after fresh evidence
 // is put: what differs is folded again. What is read grows with what happened at doors, not with scans.
+//
+// # Facts
+//
+// What others have to be told is written in the transaction that made it true and numbered there without a gap, under the lock of
+// the counter's row, which is taken last: numbers become visible in their order. A follower's cursor moves in the transaction of what
+// it writes (FollowFacts), so each fact is applied once, by however many workers. A step of a parcel is told once by
+// its key; when a fold doesn't find it any more, or finds that it says something else, it is taken back, and told again under a key that
+// counts. Late, doubled and reordered evidence leaves the same steps standing. Facts are kept 90 days, and longer for a follower that
+// hasn't come to them.
 //
 // # Ledger
 //
