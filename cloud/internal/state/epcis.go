@@ -97,9 +97,7 @@ func (w *wanted) where(q county.EPCISQuery) {
 	w.in("e.disposition", q.Dispositions)
 	w.in("e.read_point", q.ReadPoints)
 	w.in("e.biz_location", q.BizLocations)
-	if len(q.IDs) > 0 { // by its key first, for there are few
-		w.conds = append(w.conds, "e.no in (select i.no from epcis_events i where "+w.words.in("i.id", w.arg(w.words.list(cleaned(q.IDs))))+")")
-	}
+	w.in("e.id", q.IDs)
 	w.in("e.reason", q.Reasons)
 	for _, span := range []struct {
 		column      string
