@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -48,4 +50,28 @@ func TestWrittenReadsTheKernelsLine(t *testing.T) {
 func TestKeep(t *testing.T) {
 	require.Equal(t, time.Hour, keep(time.Hour))
 	require.Negative(t, keep(0), "0 in the file keeps nothing; 0 in Options is the default")
+}
+
+// The keys of the configuration reach the spool: a mirror is made and shown, and is the gateway's own.
+func TestTheMirrorOfTheConfigurationIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	cfg, err := Parse(filepath.Join(dir, "gateway.yaml"), []byte(`gateway: van-03
+data: data
+uplink: {url: "tls://127.0.0.1:1", ca: ca.pem, cert: cert.pem, key: key.pem}
+spool: {mirror: stick, keep: 48h, card_tbw: 60}
+`), nil)
+	require.NoError(t, err)
+	e, err := New(cfg, Env{})
+	require.NoError(t, err)
+	e.spool.Step()
+	r := e.Report()
+	require.Equal(t, "ok", r.Spool.Mirror)
+	require.NotContains(t, r.Degraded, "spool mirror lost")
+	require.NoError(t, e.Close())
+	owner, err := os.ReadFile(filepath.Join(dir, "stick", "owner"))
+	require.NoError(t, err)
+	require.Equal(t, "van-03", string(owner))
+	segments, err := filepath.Glob(filepath.Join(dir, "stick", "keep-*.seg"))
+	require.NoError(t, err)
+	require.NotEmpty(t, segments)
 }
