@@ -81,7 +81,7 @@ var rare = map[string]func(*rand.Rand, int) telemetry.Body{
 	},
 	"health": func(rng *rand.Rand, i int) telemetry.Body {
 		return telemetry.Health{
-			{Name: "cpu_temp_c", Value: 48 + float64(rng.IntN(40))/10}, {Name: "devices_down"}, {Name: "disk_free_bytes", Value: float64(66965921792 - 4096*(i*11+rng.IntN(20)))},
+			{Name: "cpu_temp_c", Value: 48 + float64(rng.IntN(40))/10}, {Name: "devices_down"}, {Name: "disk_free_bytes", Value: 66965921792 - float64(4096*(i*11+rng.IntN(20)))},
 			{Name: "goroutines", Value: float64(30 + rng.IntN(3))}, {Name: "heap_bytes", Value: float64(3_400_000 + 8*rng.IntN(100_000))},
 			{Name: "rss_bytes", Value: float64(17_400_000 + 4096*rng.IntN(60))}, {Name: "spool_bytes", Value: float64(66076 + 33000*(i/9))},
 			{Name: "spool_pending"}, {Name: "uplink_connected", Value: 1},
