@@ -93,6 +93,8 @@ func TestFailedCommitEndsTheConnectionAndForgets(t *testing.T) {
 	log.wait(t, 1)
 	log.commit(errors.New("card is gone"))
 	r.over()
+	require.Zero(t, e.Counters()["readings"])
+	require.Empty(t, e.shelf.stands, "what isn't durable isn't shown")
 	r = login(t, e, "lk1")
 	r.publish(1, 1, "dev/lk1/scan", scan(1))
 	log.wait(t, 1) // not taken for a duplicate

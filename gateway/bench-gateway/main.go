@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +26,7 @@ type options struct {
 }
 
 func main() {
+	runtime.LockOSThread() // a child ends with the thread that started it: it must be one that stays
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	if len(os.Args) == 5 && os.Args[1] == "serve" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,14 +47,7 @@ func newDuel(ctx context.Context, opt options) (*duel, error) {
 
 // stop ends both, and removes what they wrote.
 func (d *duel) stop() error {
-	err := d.ours.stop()
-	if e := d.bare.stop(); err == nil {
-		err = e
-	}
-	if e := os.RemoveAll(d.dir); err == nil {
-		err = e
-	}
-	return err
+	return errors.Join(d.ours.stop(), d.bare.stop(), os.RemoveAll(d.dir))
 }
 
 // load is what is done to a broker for a slice; it returns how many readings were taken.
@@ -109,12 +103,11 @@ func (d *duel) fight(clients int, s sort, f load) (p pairs, err error) {
 		var x, y sample
 		for turn := range 2 {
 			if (turn+i)%2 == 0 {
-				x, err = d.slice(d.ours, a, f)
-			} else {
-				y, err = d.slice(d.bare, b, f)
-			}
-			if err != nil {
-				return p, err
+				if x, err = d.slice(d.ours, a, f); err != nil {
+					return p, fmt.Errorf("ours: %w", err)
+				}
+			} else if y, err = d.slice(d.bare, b, f); err != nil {
+				return p, fmt.Errorf("bare: %w", err)
 			}
 		}
 		all.ours, all.bare = append(all.ours, x), append(all.bare, y)
@@ -162,11 +155,7 @@ func acks(ctx context.Context, w io.Writer, opt options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if e := d.stop(); err == nil {
-			err = e
-		}
-	}()
+	defer func() { err = errors.Join(err, d.stop()) }()
 	fmt.Fprintln(w, "\nDurable acknowledged publishes (real spool) beside bare mochi with a hook that counts; QoS 1, window 640 in all.")
 	fmt.Fprintln(w, "| load | ours/s | bare/s | ratio | goal | ours CPU µs | bare CPU µs | CPU ratio | ours allocs | samples |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|")

@@ -118,7 +118,8 @@ func ours(ctx context.Context, g *errgroup.Group, dir string) (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	sp, err := spool.Open(spool.OS(), dir, spool.Options{Clock: clock.New(source, "auto")})
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	sp, err := spool.Open(spool.OS(), dir, spool.Options{Clock: clock.New(source, "auto"), Logger: log})
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ func ours(ctx context.Context, g *errgroup.Group, dir string) (*served, error) {
 		users = append(users, broker.User{Name: "u" + strconv.Itoa(i), Role: broker.Device, PasswordHash: hash})
 	}
 	e, err := broker.NewEdge(broker.EdgeConfig{
-		Listen: []string{"127.0.0.1:0"}, Users: users, Log: sp, Limits: broker.Limits{MaxConns: 2 * maxClients, MaxConnsPerIP: 2 * maxClients, PacketRate: -1, ByteRate: -1},
+		Listen: []string{"127.0.0.1:0"}, Users: users, Log: sp, Logger: log, Limits: broker.Limits{MaxConns: 2 * maxClients, MaxConnsPerIP: 2 * maxClients, PacketRate: -1, ByteRate: -1},
 	})
 	if err != nil {
 		return nil, err
