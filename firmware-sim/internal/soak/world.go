@@ -341,14 +341,20 @@ func (w *world) state() string {
 		w.fail("ranges: %v", err)
 		return ""
 	}
+	named, _, _, err := w.cloud.buried()
+	if err != nil {
+		w.fail("tombstones: %v", err)
+		return ""
+	}
 	for _, b := range w.boards {
 		for _, l := range b.core.Lanes() {
 			k := place{gateway: b.gateway, laneKey: laneKey{l.Epoch, l.Lane}}
 			for seq := max(l.First, 1); seq < l.Next; seq++ {
-				if k.seq = seq; !covers(kept[place{gateway: b.gateway, laneKey: k.laneKey}], seq) {
-					if recs, err := b.core.Read(l.Epoch, l.Lane, seq, 1); err == nil && len(recs) > 0 && recs[0].Seq == seq {
-						return fmt.Sprintf("%s holds %v %v %d", b.name, l.Epoch, l.Lane, seq)
-					}
+				if covers(kept[k], seq) || covers(named[k], seq) { // what was dropped may still be readable
+					continue
+				}
+				if recs, err := b.core.Read(l.Epoch, l.Lane, seq, 1); err == nil && len(recs) > 0 && recs[0].Seq == seq {
+					return fmt.Sprintf("%s holds %v %v %d", b.name, l.Epoch, l.Lane, seq)
 				}
 			}
 		}
