@@ -33,7 +33,7 @@ type clock struct {
 	q   telemetry.Quality
 }
 
-func (c *clock) Mono() (frame.Boot, int64)           { return frame.Boot{1}, 1 }
+func (c *clock) Mono() (frame.Boot, int64)           { return frame.Boot{1}, time.Now().UnixNano() }
 func (c *clock) Now() (time.Time, telemetry.Quality) { return c.now, c.q }
 func (c *clock) ObserveCloud(time.Time)              {}
 
