@@ -14,8 +14,9 @@
 //  2. the backlog, the urgent lanes first and in them the oldest epoch first, as fast as the credit (records a
 //     second, valid 60 s) allows. Credit 0, no credit and an expired one hold it.
 //
-// Frames are cut anew each time, at most MaxRecords records and about MaxRaw bytes. What is unacknowledged stays within one
-// second of the measured rate (16 KiB to 1 MiB packed), the lane command aside. A live record goes at once when its lane was
+// Frames are cut anew each time, at most MaxRecords records, about MaxRaw bytes and a quarter of the window. The window is
+// what may be unacknowledged, the lane command aside: a second of the measured rate (4 KiB to 1 MiB packed; up to three seconds where
+// the way is long). The backlog has at most half of it, and a quarter while live records press, who then have the rest. A live record goes at once when its lane was
 // quiet, and gathers with others for up to 200 ms when it wasn't, for a frame of many costs a tenth a record. When live
 // records lag by more than 8,192, all but the newest become backlog.
 //
@@ -30,6 +31,11 @@
 //     ends below what it once acknowledged, hello is said again with all of the tail, until the cloud has it.
 //   - What the cloud once acknowledged is sent again only after its word on that lane.
 //   - While something is held and no ack came for 30 s, hello is said again, at most every 5 min.
+//   - A connection on which nothing is heard for 45 s, although something was asked, is given up, and begun anew.
+//   - Frames are of version 1 until the cloud says, on the same connection, that it reads newer ones.
+//   - Bytes are counted at the connection, with what the kernel tells of headers and repetitions. Over the month's budget (Budget)
+//     condition and track gather for a minute and their backlog holds; the other lanes go on.
+//   - A message on down/{id}/config is refused and logged: the configuration is read from the file only.
 //   - Pauses between connections are random, up to a bound that doubles from RetryMin to RetryMax; the first after a good
 //     5 minutes is at most a second.
 //   - Without a key or certificate it waits and says so once; the files are looked at before each connect.
@@ -43,6 +49,9 @@
 //	acks, acks_bad                  acks heard, acks that were no JSON or of no lane here
 //	hellos                          hellos said
 //	cloud_behind                    times that the cloud was found to be older than it was
+//	bytes_sent, bytes_heard         of TLS
+//	bytes_headers                   of TCP/IP's headers, and what was sent again
+//	messages_sent, messages_heard   MQTT PUBLISHes
 //	unsendable                      records that fit no frame
 //	read_errors                     failed reads of the spool
 package uplink
