@@ -188,8 +188,8 @@ func (w *world) judgeLedger() error {
 			if err != nil {
 				return err
 			}
-			if made := w.produced[at]; a.Known && a.Produced != made && (a.Produced > made || !w.mayLose(g)) {
-				w.fail("ledger of %s, %s %s: produced %d, the board made %d", g, a.Epoch, a.Lane, a.Produced, made)
+			if made := w.produced[at]; a.Known && a.Produced+a.Newer != made && (a.Produced+a.Newer > made || !w.mayLose(g)) {
+				w.fail("ledger of %s, %s %s: produced %d and %d since, the board made %d", g, a.Epoch, a.Lane, a.Produced, a.Newer, made)
 			}
 		}
 		audit, err := w.cloud.any().Verify(context.Background(), g)
