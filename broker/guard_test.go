@@ -201,6 +201,7 @@ func TestTotalCap(t *testing.T) { // D7
 		r := dialRaw(t, e.Addr())
 		require.Zero(t, r.connect(options{user: "lk1", password: "pw", id: fmt.Sprint(i)}))
 	}
+	require.Eventually(t, func() bool { return e.Counters()["connects"] == 2 }, time.Minute, time.Millisecond)
 	third := dialRaw(t, e.Addr())
 	_, _ = third.c.Write(connectPacket(options{user: "lk1", password: "pw", id: "2"})) // it may be closed already
 	typ, _, err := third.read(time.Minute)
