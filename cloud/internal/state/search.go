@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"yizhan/cloud/internal/county"
@@ -13,6 +14,46 @@ import (
 
 // maxPage is the most parcels of one answer.
 const maxPage = 500
+
+// maxHits is how many parcels are looked up by name; of more the newest are looked for among all.
+const maxHits = 2000
+
+// hits are the waybills that q is the beginning or end of, or of whose tag, at most one more than maxHits.
+func (s *Store) hits(ctx context.Context, q string) (out []string, err error) {
+	err = s.db.reader().each(ctx, func(scan func(...any) error) error {
+		var id string
+		err := scan(&id)
+		out = append(out, id)
+		return err
+	}, "select waybill from ("+hitsQuery()+") hits limit "+strconv.Itoa(maxHits+1), hitsArgs(q)...)
+	return out, err
+}
+
+// hitsQuery looks each name up in its index, as far as maxHits.
+func hitsQuery() string {
+	var parts []string
+	for _, cond := range hitsConditions(1, "") {
+		parts = append(parts, fmt.Sprintf("select waybill from (select waybill from parcels where %s limit %d) part", cond, maxHits+1))
+	}
+	return strings.Join(parts, " union ")
+}
+
+// hitsConditions tell that a parcel is a hit; their arguments, of hitsArgs, are the n-th and those after it. With behind
+// each column something that makes it no column, no index is asked.
+func hitsConditions(n int, behind string) (out []string) {
+	for _, c := range []struct {
+		column string
+		arg    int
+	}{{"waybill", n}, {"epc", n + 2}, {"epc", n}, {"waybill_rev", n + 4}, {"epc_rev", n + 6}} {
+		out = append(out, fmt.Sprintf("%s <> '' and %s >= $%d and %s < $%d", c.column+behind, c.column+behind, c.arg, c.column+behind, c.arg+1))
+	}
+	return out
+}
+
+func hitsArgs(q string) []any {
+	up, end := strings.ToUpper(q), "\U0010FFFF"
+	return []any{up, up + end, q, q + end, reversed(up), reversed(up) + end, reversed(q), reversed(q) + end}
+}
 
 // Parcels returns parcels, the one that changed last first. q, where not empty, is the beginning or
 // the end of a waybill or of a tag's name. after is empty, or the next of the page before.
@@ -26,11 +67,16 @@ func (s *Store) Parcels(ctx context.Context, q, after string, limit int) (items 
 	}
 	where, args := "where (changed_ms, waybill) < ($1, $2)", []any{changed, waybill}
 	if q = strings.TrimSpace(clean(q)); q != "" {
-		up, end := strings.ToUpper(q), "\U0010FFFF"
-		args = append(args, up, up+end, q, q+end, reversed(up), reversed(up)+end, reversed(q), reversed(q)+end)
-		where += ` and waybill in (select waybill from parcels where waybill >= $3 and waybill < $4 union select waybill from parcels where epc <> '' and epc >= $5 and epc < $6
-			union select waybill from parcels where epc <> '' and epc >= $3 and epc < $4 union select waybill from parcels where waybill_rev >= $7 and waybill_rev < $8
-			union select waybill from parcels where epc_rev <> '' and epc_rev >= $9 and epc_rev < $10)`
+		found, err := s.hits(ctx, q)
+		if err != nil {
+			return nil, "", classify(err)
+		}
+		if len(found) <= maxHits {
+			w := s.words()
+			where, args = where+" and "+w.in("waybill", "$3"), append(args, w.list(found))
+		} else { // so many that the newest are soon found among all
+			where, args = where+" and ("+strings.Join(hitsConditions(3, " || ''"), " or ")+")", append(args, hitsArgs(q)...)
+		}
 	}
 	args = append(args, limit+1)
 	rows, err := readParcels(ctx, s.db.reader(), where+fmt.Sprintf(" order by changed_ms desc, waybill desc limit $%d", len(args)), args...)
