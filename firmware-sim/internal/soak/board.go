@@ -32,17 +32,15 @@ type board struct {
 	core    *edge.Core     // nil: it is off
 	devices []*device
 
-	boot    frame.Boot
-	since   time.Duration // when it was switched on
-	offset  time.Duration // of its clock
-	synced  bool
-	onAt    time.Duration // when it is switched on again
-	bad     bool          // the card has bad hours
-	linked  bool
-	halfAt  time.Duration // since when the link is half open; 0 when it isn't
-	conn    uint64
-	linkAt  time.Duration // when it may connect again
-	crashed int           // ops of the card at which it was cut, to tell in the trace
+	boot   frame.Boot
+	since  time.Duration // when it was switched on
+	offset time.Duration // of its clock
+	synced bool
+	onAt   time.Duration // when it is switched on again
+	bad    bool          // the card has bad hours
+	linked bool
+	conn   uint64
+	linkAt time.Duration // when it may connect again
 
 	seen map[laneKey]uint64 // last record of each lane that was looked at
 }
@@ -332,16 +330,6 @@ func (w *world) book(b *board, k laneKey, r *frame.Record) {
 		w.places[string(m[1])] = append(w.places[string(m[1])], at)
 	}
 	w.trace.note(w.now, "%s keeps %v %v %d %v %s", b.name, k.epoch, k.lane, r.Seq, r.Type, brief(r.Payload))
-}
-
-// idle reports whether all that the board has is committed, as far as it knows.
-func (b *board) idle() bool {
-	for _, d := range b.devices {
-		if len(d.waits) > 0 {
-			return false
-		}
-	}
-	return b.core != nil && b.linked
 }
 
 var errBroken = errors.New("killed")

@@ -275,6 +275,17 @@ func (w *world) heal() {
 		b.card.SetLimit(0)
 		b.card.CrashAt(-1, 0)
 	}
+	for range 2 { // what was thinned is told a minute later
+		if w.drain(); len(w.errs) > 0 {
+			return
+		}
+		w.now += 90 * time.Second
+	}
+	w.lastHellos()
+}
+
+// drain goes on until everything that the boards hold is committed.
+func (w *world) drain() {
 	quiet := 0
 	for n := 0; quiet < 3; n++ {
 		if n > 2000 {
@@ -290,11 +301,10 @@ func (w *world) heal() {
 		if len(w.errs) > 0 {
 			return
 		}
-		if quiet++; !w.drained() {
+		if quiet++; w.state() != "" {
 			quiet = 0
 		}
 	}
-	w.lastHellos()
 }
 
 // lastHellos has every board say what it holds now.
@@ -318,10 +328,7 @@ func (w *world) lastHellos() {
 	}
 }
 
-// drained reports whether everything that the boards hold is committed.
-func (w *world) drained() bool { return w.state() == "" }
-
-// state says what is still under way.
+// state says what is still under way; nothing when everything that the boards hold is committed.
 func (w *world) state() string {
 	if w.cloud.any() == nil {
 		return "the cloud is down"
