@@ -85,7 +85,7 @@ func (s *Service) base0() string {
 
 // telling is what the API's routes of notices are made of.
 func (s *Service) telling() *api.Telling {
-	return &api.Telling{Notices: s.store, Teller: s.notifier, Addressees: s.people(), Cannot: notify.ErrCannot}
+	return &api.Telling{Notices: s.store, Teller: s.notifier, Addressees: s.people(), Cannot: notify.ErrCannot, Link: s.page.Link}
 }
 
 func (s *Service) people() people { return people{s.store, s.persons} }

@@ -22,6 +22,7 @@ type About struct {
 	County   county.Text `json:"county"`
 	Note     county.Text `json:"note"`
 	Timezone string      `json:"timezone"`
+	IDs      string      `json:"ids" doc:"below it things without a GS1 key have their URIs in EPCIS events"`
 	Demo     bool        `json:"demo"`
 	Speed    float64     `json:"speed" doc:"of the demo's story; no clock goes faster"`
 	Version  string      `json:"version"`
@@ -35,7 +36,7 @@ func (a *API) county(h huma.API) {
 	}, func(context.Context, *none) (*answer[About], error) {
 		r := a.cfg.Registry
 		return reply(About{
-			County: r.Name, Note: r.Note, Timezone: r.Timezone, Demo: a.cfg.Demo, Speed: a.cfg.Speed,
+			County: r.Name, Note: r.Note, IDs: r.GS1.Base, Timezone: r.Timezone, Demo: a.cfg.Demo, Speed: a.cfg.Speed,
 			Version: a.cfg.Version, Time: a.cfg.Now().UTC(),
 		}), nil
 	})

@@ -40,7 +40,8 @@ type Telling struct {
 	Notices    Notices
 	Teller     Teller
 	Addressees Addressees
-	Cannot     error // what Decide wraps when a notice is past it
+	Cannot     error                       // what Decide wraps when a notice is past it
+	Link       func(waybill string) string // path of the recipient's page; nil, or "": it isn't shown
 }
 
 // notice is a notice as it is shown: to whom, masked, and what it says.
@@ -48,6 +49,7 @@ type notice struct {
 	county.Notice
 	To   string `json:"to,omitempty" doc:"masked"`
 	Text string `json:"text,omitempty" doc:"as its recipient reads it; the code is hidden but in a demonstration"`
+	Link string `json:"link,omitempty" doc:"of its recipient's page; in a demonstration only, for who has it may act on the parcel"`
 }
 
 type noticeList struct {
@@ -137,6 +139,9 @@ func (a *API) shownNotice(ctx context.Context, n *county.Notice) (notice, error)
 	if ok {
 		masked := t.Addressees.Mask(who)
 		out.To = masked.Phone
+	}
+	if a.cfg.Demo && t.Link != nil {
+		out.Link = t.Link(n.Waybill)
 	}
 	return out, nil
 }

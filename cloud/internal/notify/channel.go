@@ -90,6 +90,9 @@ func (l *lane) fits(n *county.Notice, who *county.Recipient) bool {
 	if len(l.set.Events) > 0 && !slices.Contains(l.set.Events, string(n.Event)) {
 		return false
 	}
+	if len(l.set.Sites) > 0 && !slices.Contains(l.set.Sites, n.About.Site) {
+		return false
+	}
 	switch l.set.Form {
 	case "mail":
 		return who.Email != ""

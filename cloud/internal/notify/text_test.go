@@ -106,6 +106,12 @@ func TestVirtualNumbers(t *testing.T) {
 	}
 }
 
+func TestAChannelOfSomeOutlets(t *testing.T) {
+	n, who := someNotice(county.NoticeDeposited), &county.Recipient{Phone: "17012345678"}
+	require.True(t, (&lane{set: channels.Channel{Sites: []string{"out-else", n.About.Site}}}).fits(n, who))
+	require.False(t, (&lane{set: channels.Channel{Sites: []string{"out-else"}}}).fits(n, who))
+}
+
 func TestACodeIsSpokenDigitByDigit(t *testing.T) {
 	s := demoNames(t)
 	m := s.message(someNotice(county.NoticeDeposited), &county.Recipient{Phone: "1"}, &lane{set: channels.Channel{Form: "speech"}}, nil)

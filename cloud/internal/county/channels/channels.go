@@ -52,6 +52,7 @@ type Channel struct {
 	Kind      string              `yaml:"kind" strict:"required"` // modem, http, smtp, outbox
 	Form      string              `yaml:"form"`                   // text (the default), speech, mail, data
 	Events    []string            `yaml:"events"`                 // empty: all
+	Sites     []string            `yaml:"sites"`                  // only for parcels of these outlets; empty: of all
 	Device    string              `yaml:"device"`                 // of kind modem: gateway/device
 	HTTP      *HTTP               `yaml:"http"`
 	SMTP      *SMTP               `yaml:"smtp"`
