@@ -1,48 +1,106 @@
 package main
 
+import "slices"
+
 const (
-	spoolTests = "./gateway/internal/spool"
-	brokeTests = "./broker"
+	spoolTests   = "./gateway/internal/spool"
+	crashTests   = spoolTests + " ^(TestEverySyncMatters|TestCrashAtEveryOperation|TestCrashInRecovery|TestKill9)$"
+	recycleTests = spoolTests + " ^(TestCrashAtEveryByteOfARecycle|TestCrashAtEveryOperation|TestASegmentGoesWhileItIsRead)$"
+	keepTests    = spoolTests + " ^(TestCommittedRecordsStayForAWhile|TestTheKeptTailGoesBeforeAnythingElse|TestCommittedSegmentsAreUnlinkedAndOthersStay)$"
+	mirrorTests  = spoolTests + " Mirror"
+	thinTests    = spoolTests + " ^(TestWhatIsLeftOfClimate|TestSummariesAreDurableBeforeTheirSegmentGoes|TestReadingsAreThinnedWhenThereIsLittleRoom|TestWhatWasThinnedBeforeAPowerCutIsReported|TestAFloodOfQuarantineIsSampled)$"
+	fullTests    = spoolTests + " ^(TestFullDropsOldestMayThinAndRefusesMustKeep|TestNoSpaceDropsMayThinAndThenRefuses|TestTheReserveGoesOnWhenOthersFillTheCard)$"
 )
 
-var mutations = append(append(spoolMutations, wireMutations...), cloudMutations...)
+var mutations = slices.Concat(spoolMutations, roomMutations, wireMutations, cabinetMutations, cloudMutations, parcelMutations)
 
 // spoolMutations break what keeps a record on the card.
 var spoolMutations = []mutation{
 	{"1", "a batch is not synced", "gateway/internal/spool/commit.go",
-		"if err := a.f.Sync(); err != nil {\n\t\treturn fmt.Errorf(\"spool: sync", "if err := error(nil); err != nil {\n\t\treturn fmt.Errorf(\"spool: sync", []string{spoolTests}},
-	{"1", "a new segment's header is not synced", "gateway/internal/spool/commit.go",
-		"if err = f.Sync(); err == nil {\n\t\t\terr = s.fs.SyncDir(s.dir)", "if err == nil {\n\t\t\terr = s.fs.SyncDir(s.dir)", []string{spoolTests}},
-	{"1", "the folder is not synced at rotation", "gateway/internal/spool/commit.go",
-		"err = s.fs.SyncDir(s.dir)\n", "err = nil\n", []string{spoolTests}},
+		"if err := s.main.sync(a.f); err != nil {\n\t\treturn fmt.Errorf(\"spool: sync", "if err := error(nil); err != nil {\n\t\treturn fmt.Errorf(\"spool: sync", []string{crashTests, spoolTests}},
+	{"1", "a new segment's header is not synced", "gateway/internal/spool/volume.go",
+		"	if err = v.write(c, head, 0); err == nil {\n		err = v.sync(c)\n	}", "	err = v.write(c, head, 0)", []string{recycleTests, spoolTests}},
+	{"1", "the folder is not synced at rotation", "gateway/internal/spool/volume.go",
+		"	err := v.fs.Rename(old, v.path(name))\n	if err == nil {\n		err = v.syncDir()\n	}", "	err := v.fs.Rename(old, v.path(name))", []string{crashTests, spoolTests}},
 	{"1", "waiting clients are told before the sync", "gateway/internal/spool/commit.go",
-		"	var errs [logs]error\n	for log := range batch {", "	for i := range groups {\n		groups[i].done(nil)\n		groups[i].done = func(error) {}\n	}\n	var errs [logs]error\n	for log := range batch {", []string{spoolTests}},
+		"	var errs [logs]error\n	for log := range batch {", "	for i := range groups {\n		groups[i].done(nil)\n		groups[i].done = func(error) {}\n	}\n	var errs [logs]error\n	for log := range batch {", []string{crashTests, spoolTests}},
 	{"1", "a failed write is acknowledged", "gateway/internal/spool/commit.go",
-		"groups[i].done(err)", "groups[i].done(nil)", []string{spoolTests}},
+		"groups[i].done(err)", "groups[i].done(nil)", []string{spoolTests + " ^TestFailed", spoolTests}},
 	{"1", "a file whose sync failed is written again", "gateway/internal/spool/commit.go",
-		"		s.abandon(log)\n		if errors.Is(err, unix.ENOSPC)", "		if errors.Is(err, unix.ENOSPC)", []string{spoolTests}},
+		"	err := s.put(a, recs)\n	if err != nil {\n		s.abandon(log)\n	}\n	return err", "	return s.put(a, recs)", []string{spoolTests + " ^TestFailed", spoolTests}},
 	{"1", "a record's CRC is not checked", "gateway/internal/spool/segment.go",
-		"b[11] != 0 || recordSum(seed, b) != binary.LittleEndian.Uint32(b[4:])", "b[11] != 0", []string{spoolTests}},
+		"b[11] != 0 || recordSum(seed, b) != binary.LittleEndian.Uint32(b[4:])", "b[11] != 0", []string{spoolTests + " ^TestEveryFlippedByteIsFound$", spoolTests}},
 	{"1", "the CRC is not seeded with the incarnation", "gateway/internal/spool/segment.go",
-		"return crc32.Checksum(b[:], castagnoli)\n}\n\nfunc (h *header) append", "return uint32(len(b))\n}\n\nfunc (h *header) append", []string{spoolTests}},
+		"return crc32.Checksum(b[:], castagnoli)\n}\n\nfunc (h *header) append", "return uint32(len(b))\n}\n\nfunc (h *header) append", []string{recycleTests, spoolTests}},
 	{"1", "a torn tail is not told from damage", "gateway/internal/spool/walk.go",
-		"if open >= 0 && r.synced > open {", "if open >= 0 {", []string{spoolTests}},
+		"if open >= 0 && r.synced > open {", "if open >= 0 {", []string{crashTests, spoolTests}},
 	{"1", "records behind the next segment's first seq count", "gateway/internal/spool/open.go",
-		"		if behind != nil {\n", "		if false {\n", []string{spoolTests}},
+		"		if behind != nil {\n", "		if false {\n", []string{spoolTests + " ^TestFailed", spoolTests}},
 	{"2", "a damaged segment ends the opening", "gateway/internal/spool/open.go",
-		"		case keep:\n			r.aside", "		case keep:\n			panic(name)\n			r.aside", []string{spoolTests}},
+		"		case keep:\n			r.aside", "		case keep:\n			panic(name)\n			r.aside", []string{spoolTests + " ^TestDamagedSegmentIsSetAside$", spoolTests}},
 	{"1", "damage is not reported", "gateway/internal/spool/open.go",
-		"Count: count(miss), Reason: reasonDamaged}, true", "Count: count(miss), Reason: reasonDamaged}, false", []string{spoolTests}},
+		"Count: count(miss), Reason: reasonDamaged}, true", "Count: count(miss), Reason: reasonDamaged}, false", []string{spoolTests + " Damage|Flipped", spoolTests}},
 	{"1", "every opening has the same epoch", "gateway/internal/spool/open.go",
-		"if e := frame.Epoch(binary.BigEndian.Uint64(b[:])); e != 0 && !s.knows(e) {", "if e := frame.Epoch(binary.BigEndian.Uint64(b[:])&0 | 7); e != 0 {", []string{spoolTests}},
+		"if e := frame.Epoch(binary.BigEndian.Uint64(b[:])); e != 0 && !s.knows(e) {", "if e := frame.Epoch(binary.BigEndian.Uint64(b[:])&0 | 7); e != 0 {", []string{spoolTests + " ^TestOpeningsNameTheEpochBefore$", spoolTests}},
 	{"1", "an epoch does not name the one before", "gateway/internal/spool/open.go",
-		"frame.Opening{Prev: prev, Ends: ends}", "frame.Opening{}", []string{spoolTests}},
-	{"1", "a segment that is not committed goes", "gateway/internal/spool/room.go",
-		"free = free && s.lane(laneKey{g.epoch, lane}).gone.covers(g.first[slot], g.next[slot])", "free = free && (lane != 0)", []string{spoolTests}},
+		"frame.Opening{Prev: prev, Ends: ends}", "frame.Opening{}", []string{spoolTests + " ^TestOpeningsNameTheEpochBefore$", spoolTests}},
+
+	{"1", "a reused file keeps its incarnation", "gateway/internal/spool/commit.go",
+		"		return used && h.seed() == old\n	}\n	for h.incarnation == 0 || taken(s.main)", "		return false && used && h.seed() == old\n	}\n	h.incarnation = 1\n	for h.incarnation == 0 || taken(s.main)", []string{recycleTests, spoolTests}},
+	{"1", "an incarnation may be the one before in the same file", "gateway/internal/spool/commit.go",
+		"		return used && h.seed() == old", "		return false && used && h.seed() == old", []string{spoolTests + " Incarnation", spoolTests}},
+	{"1", "a segment's file is reused before its new name is durable", "gateway/internal/spool/volume.go",
+		"	if fresh > 0 { // only now may their content go\n		if err := v.syncDir(); err != nil {", "	if fresh > 1<<20 { // only now may their content go\n		if err := v.syncDir(); err != nil {", []string{recycleTests, spoolTests}},
+	{"1", "a segment has its name before its header", "gateway/internal/spool/volume.go",
+		"	if err = v.write(c, head, 0); err == nil {\n		err = v.sync(c)\n	}", "	_ = v.fs.Rename(old, v.path(name))\n	_ = v.syncDir()\n	old = v.path(name)\n	if err = v.write(c, head, 0); err == nil {\n		err = v.sync(c)\n	}", []string{recycleTests, spoolTests}},
+	{"1", "the footer of a file's life before counts", "gateway/internal/spool/open.go",
+		"ok && t.end <= size-footerSize && t.num == num {", "ok && t.end <= size-footerSize {", []string{recycleTests, spoolTests}},
+	{"1", "a spare that may hold records is taken", "gateway/internal/spool/volume.go",
+		"ok && also && h.incarnation == t.incarnation", "ok || also", []string{recycleTests, spoolTests}},
+}
+
+// roomMutations break what the spool does with little room, and what it keeps beside.
+var roomMutations = []mutation{
+	{"1", "a segment that is not committed goes", "gateway/internal/spool/keep.go",
+		"if g.first[slot] < g.next[slot] && !s.lane(laneKey{g.epoch, lane}).gone.covers(g.first[slot], g.next[slot]) {", "if g.first[slot] < g.next[slot] && !s.lane(laneKey{g.epoch, lane}).gone.covers(g.first[slot], g.first[slot]+1) {", []string{keepTests, spoolTests}},
 	{"1", "what is dropped leaves no tombstone", "gateway/internal/spool/room.go",
-		"if miss := missing(gone, g.first[slot], g.next[slot]); len(miss) > 0 {", "if miss := missing(gone, g.first[slot], g.next[slot]); len(miss) > 1<<20 {", []string{spoolTests}},
+		"if miss := missing(gone[slot], g.first[slot], g.next[slot]); len(miss) > 0 {", "if miss := missing(gone[slot], g.first[slot], g.next[slot]); len(miss) > 1<<20 {", []string{fullTests, spoolTests}},
 	{"1", "a segment goes before its tombstone is durable", "gateway/internal/spool/room.go",
-		"		s.doom(g)\n	}\n}", "		s.doom(g)\n		s.bury()\n	}\n}", []string{spoolTests}},
-	{"1", "a segment goes before the cursor says so", "gateway/internal/spool/room.go",
-		"	s.saveCursor()\n	for _, g := range dead {", "	for _, g := range dead {", []string{spoolTests}},
+		"		s.doom(g)\n	}\n}", "		s.doom(g)\n		s.bury()\n	}\n}", []string{thinTests, spoolTests}},
+	{"1", "a segment goes before the cursor says so", "gateway/internal/spool/keep.go",
+		"	s.saveCursor()\n	s.mu.Lock()\n	used := s.used", "	s.mu.Lock()\n	used := s.used", []string{recycleTests, spoolTests}},
+	{"1", "tombstones in a dropped segment go with it", "gateway/internal/spool/room.go",
+		"			old = append(old, own{e, s.stamp()})", "			_ = e", []string{fullTests, spoolTests}},
+	{"1", "no kept tail", "gateway/internal/spool/keep.go",
+		"(due && ran >= g.since+keep || need > 0)", "(due && ran+keep >= g.since || need > 0)", []string{keepTests, spoolTests}},
+	{"1", "records that nobody has go before the kept tail", "gateway/internal/spool/room.go",
+		"	s.collect(s.shortBy())\n	for s.shortBy() > 0 {", "	for s.shortBy() > 0 {", []string{keepTests, spoolTests}},
+	{"1", "the mirror is written without a sync", "gateway/internal/spool/mirror.go",
+		"	err := m.vol.write(a.twin, b, off)\n	if err == nil {\n		err = m.vol.sync(a.twin)\n	}", "	err := m.vol.write(a.twin, b, off)", []string{mirrorTests, spoolTests}},
+	{"1", "what the card lost is not looked for in the mirror", "gateway/internal/spool/walk.go",
+		"if r, ok := w.twin.record(w.seed, w.off); ok {", "if r, ok := w.twin.record(w.seed, w.off); ok && w.off < 0 {", []string{mirrorTests, spoolTests}},
+	{"1", "segments that the card lost are not restored", "gateway/internal/spool/open.go",
+		"		if r.restored(num, false) {\n			names", "		if false {\n			names", []string{mirrorTests, spoolTests}},
+	{"1", "a mirror that was away is taken for whole", "gateway/internal/spool/mirror.go",
+		"o.sealed && !o.settled && !m.have[o.num]", "o.sealed && !o.settled && !m.have[o.num] && o.num == 0", []string{mirrorTests, spoolTests}},
+	{"1", "another spool's mirror is taken", "gateway/internal/spool/mirror.go",
+		"	case len(owner) > 0 || segments:", "	case false:", []string{mirrorTests, spoolTests}},
+	{"2", "a mirror that fails stops the log", "gateway/internal/spool/mirror.go",
+		"	if err != nil {\n		a.twin.Close()\n		a.twin = nil\n		m.fail(err)\n	}\n}", "	if err != nil {\n		panic(err)\n	}\n}", []string{mirrorTests, spoolTests}},
+	{"1", "no summary is left of dropped climate", "gateway/internal/spool/room.go",
+		"	s.own = append(s.own, left...)\n", "", []string{thinTests, spoolTests}},
+	{"1", "a summary of summaries forgets how many they were", "gateway/internal/spool/thin.go",
+		"		p.n += uint64(max(0, c.Of.Or(0)))", "		p.n++", []string{thinTests, spoolTests}},
+	{"1", "the warmest reading is not left", "gateway/internal/spool/thin.go",
+		"	if p.max == nil || v > p.high {", "	if p.max == nil || v < p.high {", []string{thinTests, spoolTests}},
+	{"1", "what is thinned is not told", "gateway/internal/spool/admit.go",
+		"		if n > 0 {\n			s.say(", "		if n > 1<<40 {\n			s.say(", []string{thinTests, spoolTests}},
+	{"1", "readings are thinned before the cursor says so", "gateway/internal/spool/admit.go",
+		"	if away && !a.marked[e.Lane-1] {", "	if away && e.Lane == 0 {", []string{thinTests, spoolTests}},
+	{"2", "no room is taken beforehand", "gateway/internal/spool/room.go",
+		"	if err := s.main.reserve(s.lastNum); err != nil {", "	if err := error(nil); err != nil {", []string{fullTests, spoolTests}},
+	{"2", "a full card frees nothing", "gateway/internal/spool/commit.go",
+		"			if !s.relieve() {", "			if s != nil {", []string{fullTests, spoolTests}},
+	{"1", "what must be said of a dropped segment waits for room", "gateway/internal/spool/room.go",
+		"	s.doom(g)\n	s.confess()\n	s.bury()", "	s.doom(g)\n	s.bury()", []string{fullTests + "|^TestSummariesAreDurableBeforeTheirSegmentGoes$", spoolTests}},
 }
