@@ -13,7 +13,7 @@ var cabinetMutations = []mutation{
 	{"5", "an op of before a start goes on as if it were new", "gateway/internal/cabinet/core.go",
 		"			o.recovered = true\n", "", []string{cabinetTests}},
 	{"5", "a door that may have moved is free again", "gateway/internal/cabinet/core.go",
-		"told && r.Outcome == telemetry.Refused {", "told {", []string{cabinetTests}},
+		"told && r.Outcome == telemetry.Refused {", "told && r.Outcome != \"\" {", []string{cabinetTests}},
 	{"7", "a wrong code costs no time", "gateway/internal/cabinet/collect.go",
 		"wait := c.tries.wait(ran); wait > 0 {", "wait := c.tries.wait(ran); wait > 0 && x == nil {", []string{cabinetTests}},
 	{"7", "wrong codes are forgotten at a start", "gateway/internal/cabinet/collect.go",

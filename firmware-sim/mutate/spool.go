@@ -31,7 +31,7 @@ var spoolMutations = []mutation{
 	{"1", "a record's CRC is not checked", "gateway/internal/spool/segment.go",
 		"b[11] != 0 || recordSum(seed, b) != binary.LittleEndian.Uint32(b[4:])", "b[11] != 0", []string{spoolTests + " ^TestEveryFlippedByteIsFound$", spoolTests}},
 	{"1", "the CRC is not seeded with the incarnation", "gateway/internal/spool/segment.go",
-		"return crc32.Checksum(b[:], castagnoli)\n}\n\nfunc (h *header) append", "return uint32(len(b))\n}\n\nfunc (h *header) append", []string{recycleTests, spoolTests}},
+		"return crc32.Update(crc32.Update(seed, castagnoli", "return crc32.Update(crc32.Update(seed&0, castagnoli", []string{recycleTests, spoolTests}},
 	{"1", "a torn tail is not told from damage", "gateway/internal/spool/walk.go",
 		"if open >= 0 && r.synced > open {", "if open >= 0 {", []string{crashTests, spoolTests}},
 	{"1", "records behind the next segment's first seq count", "gateway/internal/spool/open.go",

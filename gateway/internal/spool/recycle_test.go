@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,37 @@ func TestCrashAtEveryByteOfARecycle(t *testing.T) {
 		}
 	}
 	require.Greater(t, cuts, 1000/stride)
+}
+
+// few draws of four numbers only.
+type few struct{ r *rand.Rand }
+
+func (f few) Read(b []byte) (int, error) {
+	clear(b)
+	b[len(b)-1] = byte(1 + f.r.IntN(4))
+	return len(b), nil
+}
+
+// A random source may draw what it drew before: the segment that begins in a file has another incarnation than the one
+// before it there, whose records of another epoch would else count as its own.
+func TestAReusedFileHasAnotherIncarnation(t *testing.T) {
+	fs := spooltest.New()
+	opt := spool.Options{SegmentBytes: 4 << 10, MaxBytes: 64 << 10, Keep: -1, Rand: few{rand.New(rand.NewPCG(1, 1))}}
+	for session := range 8 {
+		s := open(t, fs, opt)
+		for i := range 40 - 4*session {
+			name := fmt.Sprintf("%d.%02d%s", session, i, strings.Repeat("x", 600))
+			put(t, s, telemetry.Custody, name)
+			again := open(t, fs.Cut(spooltest.Keep{}), spool.Options{SegmentBytes: 4 << 10, MaxBytes: 64 << 10, Rand: seeded(99)})
+			again.Step()
+			got := readings(all(t, again, telemetry.Custody, 100))
+			require.True(t, slices.IsSorted(got) && got[len(got)-1] == name, "%.4s", got)
+			require.Zero(t, again.Counters()["damaged"])
+			commitAll(s)
+			s.Step()
+		}
+		require.NoError(t, s.Close())
+	}
 }
 
 // Steady state: a commit is one write of its records and one sync. A segment begins in a file that was one, and what that
