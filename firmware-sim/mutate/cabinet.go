@@ -27,5 +27,5 @@ var cabinetMutations = []mutation{
 	{"5", "a line of the cabinet's log that rotted is believed", "gateway/internal/cabinet/book.go",
 		"if !sound(line) || json", "if len(line) < 9 || json", []string{cabinetTests}},
 	{"8", "a ticket goes to the spool", "gateway/internal/cabinet/cabinet.go",
-		"if err != nil || !pickup.Secret(strings.TrimSpace(s.Text)) {", "if err != nil || s.Text != \"\" {", []string{cabinetTests}},
+		"if err != nil || !pickup.Secret(strings.TrimSpace(s.Text)) {", "if err != nil || strings.TrimSpace(s.Text) != \"\" {", []string{cabinetTests}},
 }

@@ -67,6 +67,7 @@ type stand struct {
 	rng     *rand.Rand
 	mono    time.Duration // since the start
 	wall    time.Time     // zero: unknown
+	tq      telemetry.Quality
 	sizes   []pickup.Size
 
 	doors  []door
@@ -96,7 +97,7 @@ type door struct{ open, item, jammed, told, toldItem, known bool }
 func newStand(t testing.TB, seed uint64, sizes ...pickup.Size) *stand {
 	s := &stand{
 		t: t, sensors: true, disk: &disk{after: -1}, sizes: sizes, doors: make([]door, len(sizes)+1), pulses: map[string]int{}, cells: map[string]int{},
-		done: map[string]telemetry.Result{}, rng: rand.New(rand.NewPCG(seed, 1)), wall: time.Date(2027, 1, 1, 8, 0, 0, 0, time.UTC),
+		done: map[string]telemetry.Result{}, rng: rand.New(rand.NewPCG(seed, 1)), wall: time.Date(2027, 1, 1, 8, 0, 0, 0, time.UTC), tq: telemetry.NTP,
 		key: pickup.Key{Locker: "lk-a", Generation: 1, Secret: pickup.LockerKey(master, "lk-a", 1)},
 	}
 	s.start()
@@ -137,7 +138,7 @@ func (s *stand) start() {
 }
 
 func (s *stand) now() Now {
-	n := Now{Mono: s.mono, Wall: s.wall, TQ: telemetry.NTP}
+	n := Now{Mono: s.mono, Wall: s.wall, TQ: s.tq}
 	if s.wall.IsZero() {
 		n.TQ = telemetry.Unknown
 	}

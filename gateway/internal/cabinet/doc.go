@@ -59,6 +59,13 @@
 //
 // The gateway's health carries locker_held, locker_wrong, locker_expect_version and locker_key_generation (Gauges).
 //
+// # Another key
+//
+// When its key file holds a newer generation the cabinet has that key alone, within a minute: what was put in under the old one opens with the new
+// key's codes and tickets only, for the old card may be in somebody's hands. The generation in a deposit's readings stays that of its putting in; the
+// cloud takes the new codes from when it hears of the gauge locker_key_generation, and tells the recipients. Between the two, minutes on a
+// link that is up, the old code is wrong here and the new one not told yet: a keeper changes keys when the link is up.
+//
 // # It does not
 //
 // Know who a parcel is for, expire anything (the cloud blocks), or decide who is told what.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"yizhan/broker/pickup"
+	"yizhan/devices/telemetry"
 )
 
 // occupied is a stand with a parcel in cell 1.
@@ -113,6 +114,20 @@ func TestWaitsOverRestarts(t *testing.T) {
 		require.Zero(t, k.core.tries.wait(k.core.ran(k.now())))
 		require.Empty(t, k.core.tries.WrongMS, "dated %t", dated)
 	}
+}
+
+// A board's own battery-backed clock is as anybody has set it: only one that others vouch for says how long the board was off.
+func TestASetClockShortensNoWait(t *testing.T) {
+	k := occupied(t, 5)
+	for i := range 4 {
+		k.pass(3 * time.Minute)
+		k.types(k.wrongFor(1, i*31))
+	}
+	k.wall, k.tq = k.wall.Add(20*time.Hour), telemetry.RTC
+	k.start()
+	require.Equal(t, "wait", k.types(k.code(1, 0)))
+	k.tq = telemetry.GNSS
+	require.Equal(t, "take 1", k.types(k.code(1, 0)))
 }
 
 func TestTheSameMistakeCostsOnce(t *testing.T) {
