@@ -75,6 +75,7 @@ func TestRetryIsStoredOnceAndAckedAfterTheOriginal(t *testing.T) {
 	a.publish(1, 1, "dev/lk1/scan", scan(7))
 	log.wait(t, 1)
 	b.publish(2, 1, "dev/lk1/scan", scan(7)) // told again elsewhere, before it is durable
+	require.Eventually(t, func() bool { return e.Counters()["duplicates"] == 1 }, time.Minute, time.Millisecond)
 	b.quiet()
 	log.commit(nil)
 	a.acked(1)
@@ -83,6 +84,22 @@ func TestRetryIsStoredOnceAndAckedAfterTheOriginal(t *testing.T) {
 	a.acked(3)
 	require.Len(t, log.entries(), 1)
 	require.EqualValues(t, 2, e.Counters()["duplicates"])
+}
+
+// A retry hangs on the original: where that can't be kept, nobody is told that it was.
+func TestRetryOfWhatIsLostIsNotAcked(t *testing.T) {
+	log := &memLog{}
+	e := startEdge(t, log, Limits{})
+	a, b := login(t, e, "lk1"), dialRaw(t, e.Addr())
+	require.Zero(t, b.connect(options{user: "lk1", password: "pw", id: "y"}))
+	a.publish(1, 1, "dev/lk1/scan", scan(7))
+	log.wait(t, 1)
+	b.publish(2, 1, "dev/lk1/scan", scan(7))
+	require.Eventually(t, func() bool { return e.Counters()["duplicates"] == 1 }, time.Minute, time.Millisecond)
+	log.commit(errors.New("card is gone"))
+	a.over()
+	b.over()
+	require.Empty(t, e.shelf.stands)
 }
 
 func TestFailedCommitEndsTheConnectionAndForgets(t *testing.T) {

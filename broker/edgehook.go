@@ -24,7 +24,7 @@ func (h *edgeHook) ID() string { return "edge" }
 func (h *edgeHook) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
-		mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnSubscribe, mqtt.OnPublish, mqtt.OnPublishDropped:
+		mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnSubscribe, mqtt.OnPacketProcessed, mqtt.OnPublish, mqtt.OnPublishDropped:
 		return true
 	}
 	return false
@@ -152,7 +152,18 @@ func (h *edgeHook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packe
 		c.watching = true
 		h.edge.shelf.watch()
 	}
+	c.holding = true
+	h.edge.shelf.hold()
 	return pk
+}
+
+// OnPacketProcessed lets the shelf go on once a subscription is done: mochi reads what it retains without the lock
+// under which a publish changes it.
+func (h *edgeHook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, _ error) {
+	if c, ok := cl.Net.Conn.(*conn); ok && pk.FixedHeader.Type == packets.Subscribe && c.holding {
+		c.holding = false
+		h.edge.shelf.release()
+	}
 }
 
 // refuseQoS2 tells an MQTT 5 client why (MQTT 5, 3.14.2.1: 0x9B, QoS not supported).

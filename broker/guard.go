@@ -170,6 +170,7 @@ type conn struct {
 
 	// of the client's reader only
 	watching       bool // Edge: readings are shown to it
+	holding        bool // Edge: the shelf waits for its subscription
 	packets, bytes bucket
 	alive          time.Time // the read deadline
 	armed          bool      // it was set

@@ -116,6 +116,11 @@ func (s *shelf) watch() {
 	}
 }
 
+// hold keeps everything from being published until release.
+func (s *shelf) hold() { s.telling.Lock() }
+
+func (s *shelf) release() { s.telling.Unlock() }
+
 // leave is called when somebody who watched has gone.
 func (s *shelf) leave() {
 	s.mu.Lock()

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -124,4 +125,27 @@ func TestLateTechnicianSeesTheLastReadings(t *testing.T) {
 			return e.shelf.watchers == 0
 		}, time.Minute, time.Millisecond)
 	}
+}
+
+// Who subscribes while new devices speak gets what is retained, and mochi's tree isn't read while it is written.
+func TestSubscribingWhileDevicesSpeak(t *testing.T) {
+	e := startEdge(t, &memLog{auto: true}, Limits{})
+	tech := login(t, e, "tech")
+	tech.subscribe("dev/#", 0) // from now on mochi is told
+	done := make(chan error, 1)
+	go func() {
+		for i := range 200 {
+			r := telemetry.New("probe-"+strconv.Itoa(i), time.Date(2026, 3, 1, 8, 0, i, 0, time.UTC), telemetry.GNSS, telemetry.Climate{TemperatureC: telemetry.Some(4.5)})
+			if err := e.Accept(t.Context(), r); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for range 20 {
+		other := login(t, e, "tech")
+		other.subscribe("dev/+/climate", 0)
+	}
+	require.NoError(t, <-done)
 }
