@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"yizhan/broker/pickup"
 	"yizhan/cloud/internal/api"
@@ -26,16 +25,16 @@ func (s *Service) openNotices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	code := func(locker, deposit string, n int) string {
-		if k := key(locker, deposit); k != nil {
+	code := func(locker, deposit string, generation, n int) string {
+		if k := key(locker, deposit, generation); k != nil {
 			return pickup.Code(k, deposit, n)
 		}
 		return ""
 	}
 	s.page = page.New(page.Options{
 		Store: s.store, Keeping: keeping{s.store, s.registry.Keeping.Extensions}, Tokens: page.NewTokens(s.persons.LinkKey()), Code: code, Registry: s.registry, Now: s.env.Now, Log: s.env.Log,
-		Ticket: func(locker, deposit string) string {
-			if k := key(locker, deposit); k != nil {
+		Ticket: func(locker, deposit string, generation int) string {
+			if k := key(locker, deposit, generation); k != nil {
 				return pickup.Ticket(k, deposit, 0)
 			}
 			return ""
@@ -47,7 +46,9 @@ func (s *Service) openNotices(ctx context.Context) error {
 		set.Channels = []channels.Channel{{Name: "outbox", Kind: "outbox"}}
 	}
 	s.notifier, err = notify.New(notify.Options{
-		Settings: set, Registry: s.registry, Store: s.store, People: s.people(), Modem: s.desk, Code: func(locker, deposit string) string { return code(locker, deposit, 0) },
+		Settings: set, Registry: s.registry, Store: s.store, People: s.people(), Modem: s.desk,
+		Code:   func(locker, deposit string, generation int) string { return code(locker, deposit, generation, 0) },
+		Link:   func(waybill string) string { return s.base0() + s.page.Link(waybill) },
 		Report: s.base0() + notify.HookPath, NewID: s.newID, Now: s.env.Now, Log: s.env.Log,
 	})
 	if err != nil {
@@ -57,21 +58,21 @@ func (s *Service) openNotices(ctx context.Context) error {
 }
 
 // keys finds the key of a deposit's codes, where the lockers' master secret is at hand: a cabinet's deposits have one, those that
-// a bare lock board told of don't.
-func (s *Service) keys() (func(locker, deposit string) []byte, error) {
+// a bare lock board told of don't. It is the key of the generation that the deposit was told with; without one that of the configuration.
+func (s *Service) keys() (func(locker, deposit string, generation int) []byte, error) {
 	file := cmp.Or(s.cfg.Pickup.MasterFile, filepath.Join(filepath.Dir(s.cfg.MQTT.CA), ca.MasterFile))
 	master, err := ca.Master(file)
 	if errors.Is(err, fs.ErrNotExist) && s.cfg.Pickup.MasterFile == "" {
-		return func(string, string) []byte { return nil }, nil
+		return func(string, string, int) []byte { return nil }, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return func(locker, deposit string) []byte {
+	return func(locker, deposit string, generation int) []byte {
 		if !strings.HasPrefix(deposit, "d-") || !pickup.ValidDeposit(deposit) {
 			return nil
 		}
-		return pickup.LockerKey(master, locker, max(s.cfg.Pickup.Generations[locker], 1))
+		return pickup.LockerKey(master, locker, cmp.Or(generation, s.cfg.Pickup.Generations[locker], 1))
 	}, nil
 }
 
@@ -96,13 +97,13 @@ type keeping struct {
 	extensions int
 }
 
-// Until implements page.Keeping.
-func (k keeping) Until(ctx context.Context, id string) (until time.Time, more bool, err error) {
+// Kept implements page.Keeping.
+func (k keeping) Kept(ctx context.Context, id string) (page.Kept, error) {
 	d, ok, err := k.Deposit(ctx, id)
 	if err != nil || !ok {
-		return until, false, err
+		return page.Kept{}, err
 	}
-	return d.Until, !d.Overdue && d.Extended < k.extensions, nil
+	return page.Kept{Until: d.Until, More: !d.Overdue && d.Extended < k.extensions, Generation: d.Generation}, nil
 }
 
 // people opens what the store keeps sealed.

@@ -35,7 +35,7 @@ func (w *town) noticeOf(waybill, event, status string) (n map[string]any) {
 // deposit has a courier scan a parcel and put it into a cell of the locker of qingshi.
 func (b *board) deposit(waybill string, cellNo int, id string) {
 	now := time.Now()
-	l := telemetry.Locker{Cell: telemetry.Some(cellNo), Event: telemetry.CellDeposited, Occupied: telemetry.Some(true), Deposit: id, Waybill: waybill}
+	l := telemetry.Locker{Cell: telemetry.Some(cellNo), Event: telemetry.CellDeposited, Occupied: telemetry.Some(true), Deposit: id, Waybill: waybill, Generation: telemetry.Some(1)}
 	b.send(telemetry.New("handheld", now.Add(-time.Second), telemetry.NTP, telemetry.Scan{Text: waybill}),
 		telemetry.New("board", now, telemetry.NTP, l))
 	b.committed(telemetry.Custody)
@@ -71,6 +71,13 @@ func TestADepositIsToldWithItsCode(t *testing.T) {
 	require.Equal(t, "138****8000", n["to"])
 	require.Regexp(t, regexp.MustCompile(`^【云岭驿站】取件码\d{6}，快件在青石村智能柜3号格`), n["text"])
 	require.NotContains(t, n["text"], "王小明")
+	require.Regexp(t, ` http://127\.0\.0\.1:\d+/p/[\w-]{20,}$`, n["text"], "a demonstration's texts have the page's address")
+	_, link, _ := strings.Cut(n["text"].(string), "/p/")
+	status, shown := w.page("/p/"+link, "")
+	require.Equal(t, 200, status)
+	told := regexp.MustCompile(`取件码(\d\d)(\d\d)(\d\d)`).FindStringSubmatch(n["text"].(string))
+	require.Contains(t, shown, strings.Join(told[1:], " "), "the page and the message say the same")
+
 	require.Eventually(t, func() bool {
 		mu.Lock()
 		defer mu.Unlock()
@@ -86,16 +93,36 @@ func TestADepositIsToldWithItsCode(t *testing.T) {
 	row := v["items"].([]any)[0].(map[string]any)
 	require.Equal(t, "138****8000", row["phone"])
 	require.EqualValues(t, 3, row["cell"])
-	status, page := w.page("/print/uncollected/out-qingshi", w.token())
+	status, paper := w.page("/print/uncollected/out-qingshi", w.token())
 	require.Equal(t, 200, status)
-	require.Contains(t, page, "YZ2600000001")
-	require.Contains(t, page, "138****8000")
+	require.Contains(t, paper, "YZ2600000001")
+	require.Contains(t, paper, "138****8000")
 	status, _ = w.page("/print/uncollected/out-qingshi", "")
 	require.Equal(t, 401, status)
 	status, _ = w.page("/print/uncollected/nowhere", w.token())
 	require.Equal(t, 404, status)
 	status, _ = w.page("/hook/notice/outbox/x", "")
 	require.Equal(t, 404, status, "providers show a secret")
+
+	// The county raises the generation: what was told stays.
+	w.stop()
+	w.cfg.Pickup.Generations = map[string]int{"lk-qingshi": 2}
+	w.start()
+	_, shown = w.page("/p/"+link, "")
+	require.Contains(t, shown, strings.Join(told[1:], " "))
+
+	// The locker has the new key: its parcel has another code, and the recipient hears of it.
+	b = w.board("lk-qingshi-1")
+	b.send(telemetry.New("gateway", time.Now(), telemetry.NTP, telemetry.Health{{Name: "locker_key_generation", Value: 2}}))
+	b.committed(telemetry.Track)
+	w.stop() // it looks at keys when it starts, and twice a minute
+	w.start()
+	n = w.noticeOf("YZ2600000001", "recoded", "delivered")
+	fresh := regexp.MustCompile(`取件码已换为(\d\d)(\d\d)(\d\d)，旧码作废`).FindStringSubmatch(n["text"].(string))
+	require.NotEqual(t, told[1:], fresh[1:])
+	_, shown = w.page("/p/"+link, "")
+	require.Contains(t, shown, strings.Join(fresh[1:], " "))
+	require.NotContains(t, shown, strings.Join(told[1:], " "))
 }
 
 func (w *town) page(path, token string) (int, string) {

@@ -30,6 +30,8 @@ type Deposit struct {
 	Until    time.Time `json:"until"`
 	Extended int       `json:"extended,omitempty"` // how often
 	Overdue  bool      `json:"overdue,omitempty"`  // as of the answer
+
+	Generation int `json:"generation,omitempty"` // of the key that its codes come from; 0: not told
 }
 
 // The words of Due.What.
@@ -38,6 +40,7 @@ const (
 	DueLastDay  = "last_day"
 	DueExpired  = "expired"
 	DueExtended = "extended"
+	DueRecoded  = "recoded" // its locker has another key: it has other codes
 )
 
 // Dues are the deadlines of a deposit after a time, the first first.

@@ -45,6 +45,8 @@ type Due struct {
 	Deposit string    `json:"deposit"`
 	Locker  string    `json:"locker"`
 	Cell    int       `json:"cell"`
-	What    string    `json:"what"` // reminder, last_day, expired
+	What    string    `json:"what"` // reminder, last_day, expired, extended, recoded
 	Until   time.Time `json:"until"`
+
+	Generation int `json:"generation,omitempty"` // of the key that its codes come from
 }

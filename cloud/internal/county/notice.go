@@ -13,6 +13,7 @@ const (
 	NoticeLastDay   NoticeEvent = "last_day"  //
 	NoticeExpired   NoticeEvent = "expired"   // the code opens no more
 	NoticeExtended  NoticeEvent = "extended"  // kept for longer
+	NoticeRecoded   NoticeEvent = "recoded"   // the locker has another key, the parcel another code
 	NoticeCollected NoticeEvent = "collected" // picked up or signed for
 	NoticeLate      NoticeEvent = "late"      // an exception of class delay
 	NoticeException NoticeEvent = "exception" // another exception that a recipient has to know of
@@ -68,6 +69,7 @@ type NoticeAbout struct {
 	Cell      int            `json:"cell,omitempty"`
 	Deposit   string         `json:"deposit,omitempty"`
 	Until     time.Time      `json:"until,omitzero"`
+	KeyNo     int            `json:"generation,omitempty"` // of the key that the deposit's codes come from
 	Class     ExceptionClass `json:"class,omitempty"`
 	Cause     string         `json:"cause,omitempty"`
 	Exception string         `json:"exception,omitempty"`

@@ -93,11 +93,12 @@ type Evidence struct {
 	Via     string            `json:"via,omitempty"` // the container whose tag was seen
 
 	Confidence Confidence `json:"confidence,omitempty"`
-	Witnesses  []Witness  `json:"witnesses,omitempty"` // who else tells the same, or otherwise
-	Flag       string     `json:"flag,omitempty"`      // bad_sequence where it doesn't follow from what was before
-	Actor      string     `json:"actor,omitempty"`     // who did or said it, where a person did
-	Reason     string     `json:"reason,omitempty"`    // a person's
-	Deposit    string     `json:"deposit,omitempty"`   // id of the deposit, of deposited and collected
+	Witnesses  []Witness  `json:"witnesses,omitempty"`  // who else tells the same, or otherwise
+	Flag       string     `json:"flag,omitempty"`       // bad_sequence where it doesn't follow from what was before
+	Actor      string     `json:"actor,omitempty"`      // who did or said it, where a person did
+	Reason     string     `json:"reason,omitempty"`     // a person's
+	Deposit    string     `json:"deposit,omitempty"`    // id of the deposit, of deposited and collected
+	Generation int        `json:"generation,omitempty"` // of the locker's key then: what the codes come from
 }
 
 // Confidence is how sure a step is.

@@ -35,6 +35,10 @@ type Store interface {
 	Exceptions(ctx context.Context, f county.ExceptionFilter, after string, limit int) ([]county.Exception, string, error)
 	Report(ctx context.Context, x county.Exception) (county.Exception, error)
 	EndException(ctx context.Context, id string) (county.Exception, error)
+	// KeyGeneration is that of the key that a gateway said it has; 0 where it didn't.
+	KeyGeneration(ctx context.Context, gateway string) (generation int, err error)
+	// Recode gives what lies in a locker the codes of a newer key, and tells of it.
+	Recode(ctx context.Context, locker string, generation int) (n int, err error)
 	Wake() <-chan struct{}
 }
 
@@ -59,7 +63,7 @@ type Keeper struct {
 	sent  map[string]string // the list that a gateway has
 	count int64             // versions given
 
-	dues, lists, cut, offline, errors atomic.Uint64
+	dues, lists, cut, offline, recoded, errors atomic.Uint64
 }
 
 // New makes a Keeper.
@@ -72,7 +76,7 @@ func New(opt Options) *Keeper {
 
 // Counters returns the counters of doc.go.
 func (k *Keeper) Counters() map[string]uint64 {
-	return map[string]uint64{"dues": k.dues.Load(), "lists": k.lists.Load(), "cut": k.cut.Load(), "offline": k.offline.Load(), "errors": k.errors.Load()}
+	return map[string]uint64{"dues": k.dues.Load(), "lists": k.lists.Load(), "cut": k.cut.Load(), "offline": k.offline.Load(), "recoded": k.recoded.Load(), "errors": k.errors.Load()}
 }
 
 // Heard says that a gateway said hello: it gets its list anew.
@@ -138,6 +142,9 @@ func (k *Keeper) Step(ctx context.Context) error {
 			if err := k.watch(ctx, l.ID, now); err != nil {
 				return err
 			}
+			if err := k.recode(ctx, l); err != nil {
+				return err
+			}
 		}
 	}
 	if look {
@@ -189,6 +196,20 @@ func (k *Keeper) list(ctx context.Context, l *county.Locker) error {
 	delete(k.fresh, l.Gateway)
 	k.sent[l.Gateway] = string(body)
 	return nil
+}
+
+// recode sees whether a locker has a newer key than what lies in it was put in under.
+func (k *Keeper) recode(ctx context.Context, l *county.Locker) error {
+	if l.Gateway == "" {
+		return nil
+	}
+	generation, err := k.opt.Store.KeyGeneration(ctx, l.Gateway)
+	if err != nil || generation == 0 {
+		return err
+	}
+	n, err := k.opt.Store.Recode(ctx, l.ID, generation)
+	k.recoded.Add(uint64(n))
+	return err
 }
 
 // expect is a locker's list, without its version.

@@ -23,6 +23,8 @@ type desk struct {
 	open     []county.Exception
 	reported int
 	fail     error
+	key      int // generation that the gateway reports
+	recoded  []string
 }
 
 func (d *desk) FollowDeposits(context.Context, int) (n int, err error) {
@@ -56,6 +58,19 @@ func (d *desk) EndException(_ context.Context, id string) (county.Exception, err
 	d.open = nil
 	return county.Exception{}, nil
 }
+
+func (d *desk) KeyGeneration(context.Context, string) (int, error) { return d.key, nil }
+
+func (d *desk) Recode(_ context.Context, locker string, generation int) (n int, err error) {
+	for i := range d.inside {
+		if x := &d.inside[i]; x.Generation > 0 && x.Generation < generation {
+			x.Generation, n = generation, n+1
+			d.recoded = append(d.recoded, locker+"/"+x.ID)
+		}
+	}
+	return n, nil
+}
+
 func (d *desk) Wake() <-chan struct{} { return nil }
 
 type sent struct {
@@ -77,6 +92,23 @@ func newKeeper(d *desk, s *sent, now *time.Time) *Keeper {
 		Store: d, Send: s.send, Series: "s1", Now: func() time.Time { return *now },
 		Registry: &county.Registry{Lockers: []county.Locker{{ID: "lk-a", Site: "out-a", Gateway: "lk-a-1"}, {ID: "lk-old", Site: "out-b"}}},
 	})
+}
+
+// What lies in a locker has other codes when the locker says that it has another key, and not before.
+func TestAnotherKey(t *testing.T) {
+	d, s, now := &desk{last: t0, inside: []county.Deposit{{ID: "d-1", Generation: 1}, {ID: "d-2", Generation: 2}, {ID: "bare"}}}, &sent{}, t0
+	k := newKeeper(d, s, &now)
+	step := func() {
+		now = now.Add(watch)
+		require.NoError(t, k.Step(t.Context()))
+	}
+	step()
+	require.Empty(t, d.recoded)
+	d.key = 2
+	step()
+	step()
+	require.Equal(t, []string{"lk-a/d-1"}, d.recoded)
+	require.EqualValues(t, 1, k.Counters()["recoded"])
 }
 
 func TestALockerIsToldWhatMayComeIn(t *testing.T) {

@@ -10,10 +10,17 @@
 // # Promises
 //
 //   - A deposit, and each of its deadlines, once: through restarts, with any number of workers (room state).
+//
 //   - A parcel without consent, on hold or not known is in no list, or in it with the consent it has.
+//
 //   - A list is bounded (pickup.MaxParcels, the oldest first); what doesn't fit is counted.
+//
 //   - A locker with something inside that was not heard of for OfflineAfter is an exception of class delay, cause offline, until it
 //     is heard of again.
+//
+//   - Codes come from the key that a deposit was put in under, so that raising pickup.generations changes none that was told. Once the
+//     locker's gateway reports a newer key, it knows the codes of that one only (that is what a new key is for): what lies in it has
+//     other codes from then on, here too, and each recipient is told (county.DueRecoded).
 //
 // # It does not
 //
@@ -21,5 +28,5 @@
 //
 // # Counters
 //
-// dues, lists (sent), cut (parcels that a list had no room for), offline (exceptions opened), errors (of the store).
+// dues, lists (sent), cut (parcels that a list had no room for), offline (exceptions opened), recoded (deposits that have other codes), errors (of the store).
 package deposit

@@ -141,6 +141,9 @@ func (s *names) message(n *county.Notice, who *county.Recipient, l *lane, texts 
 		spoken(m.Values, english)
 	}
 	m.Text = fill(text, m.Values)
+	if l.set.Form == "" || l.set.Form == "text" || l.set.Form == "mail" {
+		m.Text = linked(m.Text, m.Values["link"], l.set.Form != "mail" && l.set.Kind != "outbox")
+	}
 	m.Subject = m.Values["sign"] + " " + m.Values["tail"]
 	if m.Ext != "" && l.set.Extension == "text" {
 		m.Text = fmt.Sprintf("[%s]%s", m.Ext, m.Text)

@@ -10,12 +10,16 @@
 //	arrived    a parcel came to an outlet; where its recipient takes a locker and there is one, only after arrival_wait
 //	deposited  it lies in a locker: cell, code, until when; occasion is the deposit, whose code never changes
 //	reminder, last_day, expired, extended   deadlines of the deposit; occasion is the deposit and the end of its keeping
+//	recoded    the locker has another key, and the parcel another code; occasion is the deposit and the key's generation
 //	collected  it was picked up or signed for
 //	late, exception, resolved   an exception of the parcel that its recipient has to know of; occasion is the exception
 //	offline    the locker that it lies in can't be reached
 //
 // A later event ends the earlier ones that it makes pointless (table before in plan.go); what was told by mistake and is
 // taken back is dropped, and comes back when it is told again.
+//
+// The address of the parcel's page stands at the end of a text where it stays one message with it (70 characters of UCS-2, 160 of the default
+// alphabet), of a mail and of a demonstration always; a template that says {link} has it where it says so.
 //
 // # Classes of a try
 //

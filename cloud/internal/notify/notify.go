@@ -32,9 +32,10 @@ type Options struct {
 	Registry *county.Registry
 	Store    Outbox
 	People   People
-	Modem    Desk                                // orders to devices, for channels of kind modem
-	Code     func(locker, deposit string) string // what opens the cell of a deposit; nil, or "": texts go without
-	Report   string                              // URL that reports of providers come in by, ending in /hook/notice/
+	Modem    Desk                                                // orders to devices, for channels of kind modem
+	Code     func(locker, deposit string, generation int) string // what opens the cell of a deposit; nil, or "": texts go without
+	Link     func(waybill string) string                         // URL of the parcel's page; nil, or "": texts go without
+	Report   string                                              // URL that reports of providers come in by, ending in /hook/notice/
 	NewID    func() string
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -83,7 +84,7 @@ func New(opt Options) (*Notifier, error) {
 	n.watch = watch{file: set.Marker, store: opt.Store, newID: opt.NewID, now: opt.Now}
 	n.worker = worker{
 		store: opt.Store, people: opt.People, texts: set.Templates, quiet: set.Quiet, now: opt.Now, count: &n.count,
-		names: names{registry: opt.Registry, zone: zone, sign: set.Sign, codes: opt.Code},
+		names: names{registry: opt.Registry, zone: zone, sign: set.Sign, codes: opt.Code, link: opt.Link},
 		rules: Rules{ReportWait: set.ReportWait, TaskAfter: set.TaskAfter, GiveUp: set.GiveUp, Lease: tryLease},
 	}
 	for i := range set.Channels {
@@ -361,7 +362,7 @@ func (n *Notifier) Text(notice *county.Notice, who *county.Recipient, hidden boo
 	}
 	s := n.worker.names
 	if hidden {
-		s.codes = func(string, string) string { return "******" }
+		s.codes, s.link = func(string, string, int) string { return "******" }, nil // the page shows the code
 	}
 	return s.message(notice, who, n.worker.lanes[0], n.worker.texts).Text
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,8 +40,9 @@ var before = map[county.NoticeEvent][]county.NoticeEvent{
 	county.NoticeLastDay:   {county.NoticeReminder},
 	county.NoticeExpired:   {county.NoticeDeposited, county.NoticeReminder, county.NoticeLastDay},
 	county.NoticeExtended:  {county.NoticeReminder, county.NoticeLastDay, county.NoticeExpired},
+	county.NoticeRecoded:   {county.NoticeDeposited, county.NoticeReminder, county.NoticeLastDay, county.NoticeExtended},
 	county.NoticeCollected: {
-		county.NoticeArrived, county.NoticeDeposited, county.NoticeReminder, county.NoticeLastDay, county.NoticeExpired, county.NoticeExtended,
+		county.NoticeArrived, county.NoticeDeposited, county.NoticeReminder, county.NoticeLastDay, county.NoticeExpired, county.NoticeExtended, county.NoticeRecoded,
 		county.NoticeLate, county.NoticeOffline,
 	},
 	county.NoticeResolved: {county.NoticeLate, county.NoticeException},
@@ -111,6 +113,7 @@ func (p *planner) step(f *county.Fact, s *county.StepTold) error {
 	case county.InLocker:
 		n.Event, n.Occasion = county.NoticeDeposited, deposit(s)
 		n.About.Locker, n.About.Cell, n.About.Deposit, n.About.Until = strings.TrimPrefix(s.Row.Place, "locker/"), s.Row.Cell, n.Occasion, s.Until
+		n.About.KeyNo = s.Row.Generation
 	case county.PickedUp, county.SignedFor:
 		n.Event, n.Occasion = county.NoticeCollected, s.Row.Deposit
 		n.About.Locker, n.About.Cell = lockerOf(s.Row.Place), s.Row.Cell
@@ -149,17 +152,20 @@ func lockerOf(place string) string {
 func (p *planner) due(f *county.Fact, d *county.Due) error {
 	e := county.NoticeEvent(d.What)
 	switch e {
-	case county.NoticeReminder, county.NoticeLastDay, county.NoticeExpired, county.NoticeExtended:
+	case county.NoticeReminder, county.NoticeLastDay, county.NoticeExpired, county.NoticeExtended, county.NoticeRecoded:
 	default:
 		return nil
 	}
 	occasion := d.Deposit + "/" + d.Until.UTC().Format("20060102T1504") // once for each end of the keeping
+	if e == county.NoticeRecoded {
+		occasion = d.Deposit + "/key" + strconv.Itoa(d.Generation)
+	}
 	w, err := p.desk.Of(d.Waybill)
 	if err != nil {
 		return err
 	}
 	p.put(f, county.Notice{Waybill: d.Waybill, Event: e, Occasion: occasion, Evidence: f.At, About: county.NoticeAbout{
-		Site: w.Site, Locker: d.Locker, Cell: d.Cell, Deposit: d.Deposit, Until: d.Until,
+		Site: w.Site, Locker: d.Locker, Cell: d.Cell, Deposit: d.Deposit, Until: d.Until, KeyNo: d.Generation,
 	}}, p.now)
 	return nil
 }

@@ -20,6 +20,7 @@ var Texts = map[string]channels.Template{
 	"last_day":  {ZH: "【{sign}】最后一天：取件码{code}，快件在{locker}{cell}号格，{until}前取。单号尾号{tail}", EN: "[{sign}] Last day, code {code}: parcel ..{tail} is in cell {cell} of {locker} until {until}."},
 	"expired":   {ZH: "【{sign}】{locker}{cell}号格快件已超时，取件码失效，请联系{site}。单号尾号{tail}", EN: "[{sign}] Parcel ..{tail} in cell {cell} of {locker} has expired. Please ask {site}."},
 	"extended":  {ZH: "【{sign}】已延期至{until}：{locker}{cell}号格，取件码{code}不变。单号尾号{tail}", EN: "[{sign}] Parcel ..{tail} is kept until {until} in cell {cell} of {locker}, code {code} as before."},
+	"recoded":   {ZH: "【{sign}】取件码已换为{code}，旧码作废，快件在{locker}{cell}号格。单号尾号{tail}", EN: "[{sign}] New code {code}: parcel ..{tail} is in cell {cell} of {locker}. The old code is void."},
 	"collected": {ZH: "【{sign}】快件已取出，单号尾号{tail}。若非本人，请联系{site}", EN: "[{sign}] Parcel ..{tail} was collected. Not by you? Please ask {site}."},
 	"late":      {ZH: "【{sign}】快件有延误，我们正在处理，到后再通知您。单号尾号{tail}", EN: "[{sign}] Parcel ..{tail} is late. We are on it and will tell you when it is there."},
 	"exception": {ZH: "【{sign}】快件出现异常，我们正在处理，详询{site}。单号尾号{tail}", EN: "[{sign}] Something is wrong with parcel ..{tail}. We are on it; ask {site}."},
@@ -41,7 +42,8 @@ type names struct {
 	registry *county.Registry
 	zone     *time.Location
 	sign     channels.Text
-	codes    func(locker, deposit string) string
+	codes    func(locker, deposit string, generation int) string
+	link     func(waybill string) string
 }
 
 // values are what stands for the names in braces.
@@ -54,7 +56,7 @@ func (s *names) values(n *county.Notice, english bool) map[string]string {
 	}
 	v := map[string]string{
 		"sign": pick(county.Text{ZH: s.sign.ZH, EN: s.sign.EN}), "waybill": n.Waybill, "tail": n.Waybill[max(0, len(n.Waybill)-4):], "class": string(n.About.Class),
-		"code": "", "cell": "", "locker": "", "until": "", "site": n.About.Site, "village": "",
+		"code": "", "cell": "", "locker": "", "until": "", "link": "", "site": n.About.Site, "village": "",
 	}
 	for i := range s.registry.Sites {
 		if x := &s.registry.Sites[i]; x.ID == n.About.Site {
@@ -71,7 +73,10 @@ func (s *names) values(n *county.Notice, english bool) map[string]string {
 		v["cell"] = strconv.Itoa(n.About.Cell)
 	}
 	if s.codes != nil && n.About.Deposit != "" {
-		v["code"] = s.codes(n.About.Locker, n.About.Deposit)
+		v["code"] = s.codes(n.About.Locker, n.About.Deposit, n.About.KeyNo)
+	}
+	if s.link != nil {
+		v["link"] = s.link(n.Waybill)
 	}
 	if !n.About.Until.IsZero() {
 		at := n.About.Until.In(s.zone)
@@ -107,6 +112,7 @@ var missing = []struct{ value, zh, en string }{
 	{"until", "，请于{until}前取", " until {until}"},
 	{"until", "，{until}前取", ""},
 	{"cell", "{cell}号格", "cell {cell} of "},
+	{"link", " {link}", "{link}"},
 }
 
 // fill puts values into a text.
@@ -126,6 +132,27 @@ func fill(text string, values map[string]string) string {
 		pairs = append(pairs, "{"+k+"}", v)
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// One text message: in 16-bit units, or in septets of the default alphabet, which a URL is written in.
+const (
+	oneUCS2 = 70
+	oneGSM  = 160
+)
+
+// linked adds the page's address to a text without it: to one without bounds always, to a text message where that stays one.
+func linked(text, link string, bounded bool) string {
+	if link == "" || strings.Contains(text, link) {
+		return text
+	}
+	longer, most := text+" "+link, oneGSM
+	if strings.ContainsFunc(longer, func(r rune) bool { return r > '~' }) {
+		most = oneUCS2
+	}
+	if bounded && UCS2(longer)+strings.Count(longer, "[")+strings.Count(longer, "]") > most {
+		return text
+	}
+	return longer
 }
 
 // spoken spells a code for a voice.

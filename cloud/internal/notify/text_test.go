@@ -68,13 +68,57 @@ func TestEveryTextIsOneMessage(t *testing.T) {
 func TestTextOfADeposit(t *testing.T) {
 	s := demoNames(t)
 	n := someNotice(county.NoticeDeposited)
-	c := code("", n.About.Deposit)
+	c := code("", n.About.Deposit, 0)
 	who := &county.Recipient{Phone: "13800138000"}
 	require.Equal(t, "【云岭驿站】取件码"+c+"，快件在青石村智能柜23号格，请于11月24日18时前取。单号尾号0001", s.message(n, who, &lane{}, nil).Text)
 	require.Equal(t, "[Yunling Post] Code "+c+": parcel ..0001 is in cell 23 of Qingshi locker until 24 Nov 18:00.",
 		s.message(n, &county.Recipient{Phone: "1", Lang: "en"}, &lane{}, nil).Text)
 	s.codes = nil
 	require.Equal(t, "【云岭驿站】快件在青石村智能柜23号格，请于11月24日18时前取。单号尾号0001", s.message(n, who, &lane{}, nil).Text)
+}
+
+// The address of the page goes where it makes no second message of one, and always where length is free.
+func TestTheLinkOfAPage(t *testing.T) {
+	s := demoNames(t)
+	s.link = func(waybill string) string { return "https://yz.example/p/" + waybill + "abcdefghijk" }
+	link := s.link("YZ2600000001")
+	zh, en := &county.Recipient{Phone: "1"}, &county.Recipient{Phone: "1", Lang: "en"}
+	long, short := someNotice(county.NoticeDeposited), someNotice(county.NoticeDeposited)
+	short.About = county.NoticeAbout{}
+	for _, c := range []struct {
+		n    *county.Notice
+		who  *county.Recipient
+		set  channels.Channel
+		want bool
+	}{
+		{long, zh, channels.Channel{}, false},
+		{short, zh, channels.Channel{}, true},
+		{long, en, channels.Channel{}, true},
+		{long, zh, channels.Channel{Kind: "outbox"}, true},
+		{long, zh, channels.Channel{Form: "mail"}, true},
+		{long, en, channels.Channel{Form: "speech"}, false},
+		{long, en, channels.Channel{Form: "data"}, false},
+	} {
+		text := s.message(c.n, c.who, &lane{set: c.set}, nil).Text
+		require.Equal(t, c.want, strings.HasSuffix(text, " "+link), text)
+		if c.set.Kind == "" && c.set.Form == "" {
+			require.True(t, UCS2(text) <= 70 || septets(text) <= 160, text)
+		}
+	}
+	own := map[string]channels.Template{"deposited": {ZH: "{code} {link} {tail}"}}
+	require.Equal(t, code("", long.About.Deposit, 0)+" "+link+" 0001", s.message(long, zh, &lane{}, own).Text, "a text that names it has it once")
+	s.link = nil
+	require.Equal(t, code("", long.About.Deposit, 0)+" 0001", s.message(long, zh, &lane{}, own).Text)
+}
+
+// A code is that of the key which the notice was planned with, until a later notice says otherwise.
+func TestACodeIsOfItsKey(t *testing.T) {
+	s := demoNames(t)
+	n := someNotice(county.NoticeRecoded)
+	n.About.KeyNo = 2
+	who := &county.Recipient{Phone: "1"}
+	require.Equal(t, "【云岭驿站】取件码已换为"+code("", n.About.Deposit, 2)+"，旧码作废，快件在青石村智能柜23号格。单号尾号0001", s.message(n, who, &lane{}, nil).Text)
+	require.NotEqual(t, code("", n.About.Deposit, 2), code("", n.About.Deposit, 1))
 }
 
 func TestTemplatesOfTheChannelComeFirst(t *testing.T) {
@@ -115,7 +159,7 @@ func TestAChannelOfSomeOutlets(t *testing.T) {
 func TestACodeIsSpokenDigitByDigit(t *testing.T) {
 	s := demoNames(t)
 	m := s.message(someNotice(county.NoticeDeposited), &county.Recipient{Phone: "1"}, &lane{set: channels.Channel{Form: "speech"}}, nil)
-	c := code("", "d-0123456789abcdef")
+	c := code("", "d-0123456789abcdef", 0)
 	require.Contains(t, m.Text, strings.Join(strings.Split(c, ""), "，"))
 }
 

@@ -21,6 +21,8 @@
 //   - A form of another site does nothing.
 //   - Never older than it says: every place has its time, and what a witness contradicts is said to be looked into.
 //
+// The code shown is that of the key which the locker has now: after a change of key that of the new one.
+//
 // It does not know a code itself (broker/pickup derives it, through Options.Code), or send anything.
 //
 // # Counters

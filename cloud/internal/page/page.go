@@ -36,8 +36,15 @@ type Store interface {
 
 // Keeping tells until when deposits lie in lockers. It may be nil: then nothing is said of it.
 type Keeping interface {
-	Until(ctx context.Context, deposit string) (until time.Time, more bool, err error) // more: it may be extended
-	Extend(ctx context.Context, waybill string) (until time.Time, err error)           // by a day
+	Kept(ctx context.Context, deposit string) (Kept, error)                  // a zero one where it isn't known
+	Extend(ctx context.Context, waybill string) (until time.Time, err error) // by a day
+}
+
+// Kept is how long a deposit lies in its locker.
+type Kept struct {
+	Until      time.Time
+	More       bool // it may be extended
+	Generation int  // of the key that its codes come from now
 }
 
 // Options of a Page.
@@ -45,8 +52,8 @@ type Options struct {
 	Store    Store
 	Keeping  Keeping
 	Tokens   *Tokens
-	Code     func(locker, deposit string, n int) string // what opens the cell; nil, or "": none
-	Ticket   func(locker, deposit string) string        // the same as text of a QR code; nil, or "": none
+	Code     func(locker, deposit string, generation, n int) string // what opens the cell; nil, or "": none
+	Ticket   func(locker, deposit string, generation int) string    // the same as text of a QR code; nil, or "": none
 	Registry *county.Registry
 	Now      func() time.Time
 	Log      *slog.Logger

@@ -25,6 +25,7 @@ type desk struct {
 	rated    map[string]int
 	until    time.Time
 	extended int
+	key      int
 	away     error
 }
 
@@ -52,8 +53,8 @@ func (d *desk) Rate(_ context.Context, r county.Rating) (bool, error) {
 
 func (d *desk) Rated(_ context.Context, waybill string) (int, error) { return d.rated[waybill], nil }
 
-func (d *desk) Until(context.Context, string) (time.Time, bool, error) {
-	return d.until, d.extended == 0, nil
+func (d *desk) Kept(context.Context, string) (Kept, error) {
+	return Kept{d.until, d.extended == 0, d.key}, nil
 }
 
 func (d *desk) Extend(context.Context, string) (time.Time, error) {
@@ -94,8 +95,12 @@ func open(t *testing.T) (*Page, *desk) {
 	}
 	p := New(Options{
 		Store: d, Keeping: d, Tokens: NewTokens(make([]byte, 32)), Now: func() time.Time { return now },
-		Code:   func(locker, deposit string, n int) string { return map[int]string{0: "483920", 1: "110022"}[n] },
-		Ticket: func(locker, deposit string) string { return "YZP1:" + deposit + ":0:ABCDEFGHIJKLMNOPQRSTUVWXYZ" },
+		Code: func(locker, deposit string, generation, n int) string {
+			return map[int]string{0: "483920", 1: "110022", 20: "555666"}[10*generation+n]
+		},
+		Ticket: func(locker, deposit string, generation int) string {
+			return "YZP1:" + deposit + ":0:ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		},
 		Registry: &county.Registry{Timezone: "Asia/Shanghai", Sites: []county.Site{
 			{ID: "out-a", Name: county.Text{ZH: "青石服务站", EN: "Qingshi station"}}, {ID: "wh", Name: county.Text{ZH: "县级物流仓储中心", EN: "County warehouse"}},
 		}},
@@ -146,6 +151,9 @@ func TestWhatAVillagerSees(t *testing.T) {
 		require.Empty(t, w.Header().Values("Set-Cookie"))
 	}
 	require.Contains(t, get(p, p.Link("YZ-IN-LOCKER")+"?family=1", "zh").Body.String(), "11 00 22")
+	d.key = 2
+	require.Contains(t, get(p, p.Link("YZ-IN-LOCKER"), "zh").Body.String(), "55 56 66", "its locker has another key")
+	d.key = 0
 	tl := deposited()
 	tl.Handling, tl.Exceptions = "chilled", []county.Exception{{Cause: "excursion"}}
 	tl.Evidence[5].Confidence = county.Contradicted

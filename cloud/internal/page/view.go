@@ -103,24 +103,25 @@ func (p *Page) view(ctx context.Context, words *words, tl *county.Timeline, q ur
 
 func (p *Page) showDeposit(ctx context.Context, v *view, d *county.Evidence, q url.Values) error {
 	locker := strings.TrimPrefix(d.Place, "locker/")
+	generation := d.Generation
+	if p.opt.Keeping != nil && d.Deposit != "" {
+		kept, err := p.opt.Keeping.Kept(ctx, d.Deposit)
+		if err != nil {
+			return err
+		}
+		generation = max(generation, kept.Generation)
+		if !kept.Until.IsZero() {
+			v.More, v.Until = kept.More, fmt.Sprintf(v.Words.Until, kept.Until.In(p.zone).Format(v.Words.Day), v.Words.left(kept.Until.Sub(p.opt.Now())))
+		}
+	}
 	if p.opt.Code != nil {
-		v.Code = spaced(p.opt.Code(locker, d.Deposit, 0))
+		v.Code = spaced(p.opt.Code(locker, d.Deposit, generation, 0))
 		if q.Has("family") {
-			v.Family = spaced(p.opt.Code(locker, d.Deposit, 1))
+			v.Family = spaced(p.opt.Code(locker, d.Deposit, generation, 1))
 		}
 	}
 	if p.opt.Ticket != nil {
-		v.QR = drawn(p.opt.Ticket(locker, d.Deposit))
-	}
-	if p.opt.Keeping == nil || d.Deposit == "" {
-		return nil
-	}
-	until, more, err := p.opt.Keeping.Until(ctx, d.Deposit)
-	if err != nil {
-		return err
-	}
-	if !until.IsZero() {
-		v.More, v.Until = more, fmt.Sprintf(v.Words.Until, until.In(p.zone).Format(v.Words.Day), v.Words.left(until.Sub(p.opt.Now())))
+		v.QR = drawn(p.opt.Ticket(locker, d.Deposit, generation))
 	}
 	return nil
 }

@@ -64,6 +64,7 @@ type Event struct {
 	RSSIDBm *float64
 	Via     string // the container whose tag was seen
 	Deposit string // its id, of deposited and collected
+	KeyNo   int    // generation of the locker's key then; 0: not told
 	Late    bool   // a cell's content as it was stated later
 
 	Actor, Reason, Channel string // of people's

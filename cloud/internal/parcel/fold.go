@@ -89,7 +89,7 @@ func (f *fold) row(i int) *county.Evidence {
 	e := &f.events[i]
 	f.timeline = append(f.timeline, county.Evidence{
 		ID: e.ID, At: e.At, TQ: e.TQ, Step: e.Step, Cell: e.Cell, Device: e.Device, Antenna: e.Antenna, Reads: e.Reads, RSSIDBm: e.RSSIDBm, Via: e.Via,
-		Place: place(e), Actor: e.Actor, Reason: e.Reason, Deposit: e.Deposit,
+		Place: place(e), Actor: e.Actor, Reason: e.Reason, Deposit: e.Deposit, Generation: e.KeyNo,
 	})
 	f.of = append(f.of, i)
 	return &f.timeline[len(f.timeline)-1]

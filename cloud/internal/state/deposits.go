@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"yizhan/cloud/internal/county"
+	"yizhan/devices/telemetry"
 )
 
-var depositsTable = newTable("deposits", 1, "id, waybill, locker, cell n, since_ms n, until_ms n, extended n, told_ms n, next_ms n, over_ms n", "")
+var depositsTable = newTable("deposits", 1, "id, waybill, locker, cell n, since_ms n, until_ms n, extended n, told_ms n, next_ms n, over_ms n, generation n", "")
 
 // A depositRow is a row of deposits.
 type depositRow struct {
@@ -24,18 +25,18 @@ func (s *Store) depositValues(d *depositRow) []any {
 	if _, at := d.Dues(s.opt.Keeping, moment(d.told)); len(at) > 0 {
 		next = ms(at[0])
 	}
-	return []any{d.ID, d.Waybill, d.Locker, int64(d.Cell), ms(d.Since), ms(d.Until), int64(d.Extended), d.told, next, d.over}
+	return []any{d.ID, d.Waybill, d.Locker, int64(d.Cell), ms(d.Since), ms(d.Until), int64(d.Extended), d.told, next, d.over, int64(d.Generation)}
 }
 
 func readDeposits(ctx context.Context, c conn, rest string, args ...any) (out []depositRow, err error) {
 	err = c.each(ctx, func(scan func(...any) error) error {
 		var d depositRow
-		var cell, since, until, extended int64
-		err := scan(&d.ID, &d.Waybill, &d.Locker, &cell, &since, &until, &extended, &d.told, &d.over)
-		d.Cell, d.Since, d.Until, d.Extended = int(cell), moment(since), moment(until), int(extended)
+		var cell, since, until, extended, generation int64
+		err := scan(&d.ID, &d.Waybill, &d.Locker, &cell, &since, &until, &extended, &d.told, &d.over, &generation)
+		d.Cell, d.Since, d.Until, d.Extended, d.Generation = int(cell), moment(since), moment(until), int(extended), int(generation)
 		out = append(out, d)
 		return err
-	}, "select id, waybill, locker, cell, since_ms, until_ms, extended, told_ms, over_ms from deposits "+rest, args...)
+	}, "select id, waybill, locker, cell, since_ms, until_ms, extended, told_ms, over_ms, generation from deposits "+rest, args...)
 	return out, err
 }
 
@@ -87,9 +88,10 @@ func (tx Tx) putDeposit(ctx context.Context, s *county.StepTold, back bool) erro
 		return err
 	}
 	_, locker, _ := strings.Cut(s.Row.Place, "/")
-	d := depositRow{Deposit: county.Deposit{ID: id, Waybill: s.Waybill, Locker: locker, Cell: s.Row.Cell, Since: s.Row.At, Until: s.Row.At.Add(tx.s.opt.Keeping.Expire)}}
+	d := depositRow{Deposit: county.Deposit{ID: id, Waybill: s.Waybill, Locker: locker, Cell: s.Row.Cell, Since: s.Row.At, Until: s.Row.At.Add(tx.s.opt.Keeping.Expire), Generation: s.Row.Generation}}
 	if len(old) > 0 { // told again, otherwise: what was promised stays
 		d.Until, d.Extended, d.told, d.over = old[0].Until, old[0].Extended, old[0].told, old[0].over
+		d.Generation = max(d.Generation, old[0].Generation)
 	}
 	return tx.c.put(ctx, depositsTable, [][]any{tx.s.depositValues(&d)})
 }
@@ -139,8 +141,12 @@ func (s *Store) TellDues(ctx context.Context, limit int) (n int, err error) {
 }
 
 func dueFact(d *county.Deposit, what string) county.Fact {
-	return NewFact(county.FactDue, "parcel/"+d.Waybill, fmt.Sprintf("due/%s/%s/%d", d.ID, what, ms(d.Until)), county.Due{
-		Waybill: d.Waybill, Deposit: d.ID, Locker: d.Locker, Cell: d.Cell, What: what, Until: d.Until,
+	key := fmt.Sprintf("due/%s/%s/%d", d.ID, what, ms(d.Until))
+	if what == county.DueRecoded {
+		key = fmt.Sprintf("due/%s/%s/%d", d.ID, what, d.Generation)
+	}
+	return NewFact(county.FactDue, "parcel/"+d.Waybill, key, county.Due{
+		Waybill: d.Waybill, Deposit: d.ID, Locker: d.Locker, Cell: d.Cell, What: what, Until: d.Until, Generation: d.Generation,
 	})
 }
 
@@ -166,6 +172,46 @@ func (s *Store) Extend(ctx context.Context, waybill string) (until time.Time, er
 		return tx.Tell(ctx, dueFact(&d.Deposit, county.DueExtended))
 	})
 	return until, err
+}
+
+// KeyGeneration is that of a locker's key as its gateway told it last; 0 where it didn't.
+func (s *Store) KeyGeneration(ctx context.Context, gateway string) (generation int, err error) {
+	err = s.each(ctx, func(scan func(...any) error) error {
+		var body string
+		if err := scan(&body); err != nil {
+			return err
+		}
+		var h struct {
+			Generation float64 `json:"locker_key_generation"`
+		}
+		if json.Unmarshal([]byte(body), &h) == nil {
+			generation = int(h.Generation)
+		}
+		return nil
+	}, "select body from latest where device = $1 and kind = $2", clean(gateway)+"/gateway", string(telemetry.KindHealth))
+	return generation, err
+}
+
+// Recode gives what lies in a locker with a key of that generation the codes of that key, where it had those of an older one, and tells of each
+// once. n says how many there were.
+func (s *Store) Recode(ctx context.Context, locker string, generation int) (n int, err error) {
+	err = s.Update(ctx, func(tx Tx) error {
+		old, err := readDeposits(ctx, tx.c, "where locker = $1 and over_ms = 0 and generation > 0 and generation < $2 order by id"+tx.c.words().lock, clean(locker), generation)
+		if n = len(old); err != nil || n == 0 {
+			return err
+		}
+		var rows [][]any
+		var facts []county.Fact
+		for i := range old {
+			old[i].Generation = generation
+			rows, facts = append(rows, s.depositValues(&old[i])), append(facts, dueFact(&old[i].Deposit, county.DueRecoded))
+		}
+		if err := tx.c.put(ctx, depositsTable, rows); err != nil {
+			return err
+		}
+		return tx.Tell(ctx, facts...)
+	})
+	return n, err
 }
 
 // Deposit returns the deposit of an id; ok is false where it isn't known, or over.

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"yizhan/cloud/internal/county"
+	"yizhan/devices/telemetry"
 )
 
 // lying follows the facts and returns what lies in the locker.
@@ -98,6 +99,46 @@ func TestADepositFollowsTheEvidence(t *testing.T) {
 		require.Equal(t, "YZ-000002", all[0].Waybill)
 		w.tell("lk-a-1", cellEvent(700, 3, "emptied"))
 		require.Empty(t, w.lying())
+	})
+}
+
+// keyed is a deposit as a cabinet with a key of that generation tells it.
+func keyed(sec float64, cellNo int, waybill, deposit string, generation int) telemetry.Reading {
+	return telemetry.New("board", at(sec), telemetry.NTP, telemetry.Locker{
+		Cell: telemetry.Some(cellNo), Event: telemetry.CellDeposited, Occupied: telemetry.Some(true), Deposit: deposit, Waybill: waybill, Generation: telemetry.Some(generation),
+	})
+}
+
+// A deposit keeps the key it was put in under until its locker has another; then each is told once.
+func TestDepositsOfAnotherKey(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.waybill("YZ-000001", "")
+		w.waybill("YZ-000002", "")
+		w.tell("lk-a-1", keyed(440, 3, "YZ-000001", "d-0000000000000001", 1), keyed(450, 4, "YZ-000002", "d-0000000000000002", 2))
+		all := w.lying()
+		require.Len(t, all, 2)
+		require.Equal(t, []int{1, 2}, []int{all[0].Generation, all[1].Generation})
+		tl, _, err := w.Timeline(t.Context(), "YZ-000001")
+		require.NoError(t, err)
+		require.Equal(t, 1, tl.Evidence[len(tl.Evidence)-1].Generation)
+		g, err := w.KeyGeneration(t.Context(), "lk-a-1")
+		require.NoError(t, err)
+		require.Zero(t, g)
+		w.tell("lk-a-1", telemetry.New("gateway", at(460), telemetry.NTP, telemetry.Health{{Name: "locker_key_generation", Value: 2}}))
+		g, err = w.KeyGeneration(t.Context(), "lk-a-1")
+		require.NoError(t, err)
+		require.Equal(t, 2, g)
+		for _, want := range []int{1, 0} {
+			n, err := w.Recode(t.Context(), "lk-a", g)
+			require.NoError(t, err)
+			require.Equal(t, want, n)
+		}
+		require.Equal(t, []string{"due/d-0000000000000001/recoded/2"}, w.dues())
+		d, ok, err := w.Deposit(t.Context(), "d-0000000000000001")
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, 2, d.Generation)
+		require.Equal(t, all[0].Until, d.Until)
 	})
 }
 

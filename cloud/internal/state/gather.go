@@ -234,7 +234,7 @@ func (g *gathering) deposits(ctx context.Context) error {
 			e.Site = l.Site
 		}
 		if body, err := telemetry.As[telemetry.Locker](telemetry.Reading{Body: d.Body}); err == nil && body.Deposit != "" {
-			e.Deposit = body.Deposit
+			e.Deposit, e.KeyNo = body.Deposit, body.Generation.Or(0)
 		}
 		events := &g.events[g.put[i].parcel]
 		*events = append(*events, e)

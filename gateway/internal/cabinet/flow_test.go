@@ -66,6 +66,27 @@ func TestAParcelGoesInAndOut(t *testing.T) {
 	require.Len(t, events, 9, "each accepted, told once")
 }
 
+// A new key is there because the old one may be in other hands: what lies here opens with codes of the new one only, through restarts too. What
+// is told of the deposit says under which key it was put in.
+func TestAnotherKey(t *testing.T) {
+	k := newStand(t, 9, s, s)
+	k.expects(list)
+	k.scans("YL000100001")
+	k.shut(1, true)
+	old, ticket := k.code(1, 0), pickup.Ticket(k.key.Secret, k.core.at(1).Deposit.ID, 0)
+	k.key = pickup.Key{Locker: "lk-a", Generation: 2, Secret: pickup.LockerKey(master, "lk-a", 2)}
+	k.start()
+	require.Equal(t, "wrong", k.types(old))
+	require.Equal(t, "wrong", k.scans(ticket))
+	require.Equal(t, "take 1", k.types(k.code(1, 0)))
+	k.shut(1, false)
+	require.Equal(t, telemetry.CellEmptied, k.last().Event)
+	require.Equal(t, telemetry.Some(1), k.last().Generation)
+	k.scans("YL000100002")
+	k.shut(2, true)
+	require.Equal(t, telemetry.Some(2), k.last().Generation)
+}
+
 func TestDepositsRefused(t *testing.T) {
 	k := newStand(t, 2, s, m)
 	require.Equal(t, "no_list", k.scans("YL000100001"))

@@ -135,11 +135,11 @@ type Fields struct {
 }
 
 // Values are the names that texts may hold in braces.
-var Values = []string{"sign", "code", "cell", "locker", "site", "until", "tail", "waybill", "class", "village"}
+var Values = []string{"sign", "code", "cell", "locker", "site", "until", "tail", "waybill", "class", "village", "link"}
 
 // Events are those that a recipient is told of; exception has one text for each class, as exception.damage.
 var Events = []string{
-	"arrived", "deposited", "reminder", "last_day", "expired", "extended", "collected", "late",
+	"arrived", "deposited", "reminder", "last_day", "expired", "extended", "recoded", "collected", "late",
 	"exception", "exception.loss", "exception.damage", "exception.misdelivery", "resolved", "offline",
 }
 
