@@ -19,6 +19,8 @@ type board struct {
 	dir       string
 	devices   []string                          // entries of its configuration
 	users     []login                           // the devices that log in to its broker
+	locker    *scenario.Locker                  // that its gateway keeps, or nil
+	sim       string                            // the site whose people its SIM tells, or empty
 	terminals []string                          // entries of its network of terminals
 	run       []func(ctx context.Context) error // the devices' firmware
 }
@@ -33,6 +35,7 @@ type yard struct {
 	doors  map[string]scenario.Reader // by boundary
 	vans   map[string]scenario.Reader // by vehicle
 	racks  map[string]scenario.Rack   // by locker
+	sims   map[string]*firmware.Modem // by the site whose people are told by it
 	lines  []*firmware.Line
 	story  *scenario.Story
 }
@@ -67,7 +70,7 @@ func (y *yard) wire(b *board, world *scenario.World) error {
 		case kind == "courier":
 			rack.Scanner = b.handheld(device)
 		case kind == "site" && device == "modem":
-			err = y.modem(b, device)
+			err = y.modem(b, device, thing)
 		default:
 			err = fmt.Errorf("%s: no device for a %s", bind.Device, kind)
 		}
@@ -76,6 +79,11 @@ func (y *yard) wire(b *board, world *scenario.World) error {
 		}
 	}
 	b.gather()
+	if locker != nil && kept[b.id] {
+		if err := y.keep(b, locker, &rack); err != nil {
+			return err
+		}
+	}
 	if locker != nil && rack.Scanner != nil {
 		y.racks[locker.ID] = rack
 	}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"yizhan/firmware-sim/internal/firmware"
 	"yizhan/firmware-sim/internal/power"
 	"yizhan/firmware-sim/internal/scenario"
 )
@@ -135,8 +136,9 @@ func (s *site) prepare(ctx context.Context, o *options) error {
 	}
 	s.yard = &yard{
 		county: c, doors: make(map[string]scenario.Reader), vans: make(map[string]scenario.Reader),
-		racks: make(map[string]scenario.Rack),
+		racks: make(map[string]scenario.Rack), sims: make(map[string]*firmware.Modem),
 	}
+	s.front.sims = s.yard.sims
 	if err := os.MkdirAll(filepath.Join(s.dir, "log"), 0o700); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 //
 //	firmware-sim county -data DIR -bin DIR [-port 8080] [-speed 10] [-seed 1] [-boards a,b,c]
 //	firmware-sim power  -data DIR UNIT kill|pause|resume|off|on|cut|mend
+//	firmware-sim key    -data DIR LOCKER CELL CODE
 //	firmware-sim device KIND ADDRESS [FAULT[=VALUE] ...]
 //	firmware-sim replay DEVICE FILE [-speed 1]
 //	firmware-sim version
@@ -14,6 +15,9 @@
 //
 // power does to a running county's programs what a bad day does: UNIT is a board or cloud. cut and
 // mend concern the board's cable to the county network.
+//
+// key types a cell and a code at the keypad of a running county's locker, takes out what is behind the door that opens, and
+// prints the word that the keypad shows: take, wrong, wait, nothing_here ...
 //
 // device plays one device by itself, as on a test stand, and prints where: KIND is the word of a gateway's
 // configuration (gnss, jt808, llrp, uhf, lockerbus, mqttlocker, modbus, onewire, sht3x, scale, scanner, modem, keypad) or handheld.

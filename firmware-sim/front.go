@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"yizhan/firmware-sim/internal/firmware"
 	"yizhan/firmware-sim/internal/scenario"
 )
 
@@ -20,6 +21,7 @@ type front struct {
 	base      string // http://127.0.0.1:8080
 	tokenFile string // read for each request: the cloud makes a new token at each start
 	client    *http.Client
+	sims      map[string]*firmware.Modem // by site: whose people read their messages there
 }
 
 func newFront(base, tokenFile string) *front {
@@ -29,14 +31,16 @@ func newFront(base, tokenFile string) *front {
 // Announce tells the county of parcels that will come.
 func (f *front) Announce(ctx context.Context, parcels []*scenario.Parcel) error {
 	type waybill struct {
-		Waybill string `json:"waybill"`
-		EPC     string `json:"epc"`
-		Site    string `json:"site"`
-		Locker  string `json:"locker"`
+		Waybill   string          `json:"waybill"`
+		EPC       string          `json:"epc,omitempty"`
+		Locker    string          `json:"locker,omitempty"`
+		Size      string          `json:"size,omitempty"`
+		Consent   string          `json:"consent"`
+		Recipient scenario.Person `json:"recipient"`
 	}
 	body := make([]waybill, len(parcels))
 	for i, p := range parcels {
-		body[i] = waybill{p.Waybill, p.EPC(), p.Site, p.Locker}
+		body[i] = waybill{p.Waybill, p.EPC(), p.Locker, p.Size, p.Consent, p.To}
 	}
 	return f.post(ctx, "/api/v1/waybills", body)
 }
@@ -49,11 +53,15 @@ func (f *front) Open(ctx context.Context, device string, cell int) error {
 }
 
 func (f *front) post(ctx context.Context, path string, body any) error {
+	return f.send(ctx, http.MethodPost, path, body)
+}
+
+func (f *front) send(ctx context.Context, method, path string, body any) error {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.base+path, bytes.NewReader(b))
+	req, err := http.NewRequestWithContext(ctx, method, f.base+path, bytes.NewReader(b))
 	if err != nil {
 		return err
 	}

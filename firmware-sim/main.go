@@ -22,6 +22,7 @@ var version = "dev"
 
 const usage = `usage: firmware-sim county -data DIR -bin DIR [flags]
        firmware-sim power -data DIR UNIT kill|pause|resume|off|on|cut|mend
+       firmware-sim key -data DIR LOCKER CELL CODE
        firmware-sim device KIND ADDRESS [FAULT[=VALUE] ...]
        firmware-sim replay DEVICE FILE [-speed N]
        firmware-sim version`
@@ -60,12 +61,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return errors.Join(errUsage, err)
 		}
 		return county(ctx, o, stdout, slog.New(slog.NewTextHandler(stderr, nil)))
-	case "power":
-		data := flags.String("data", "data/demo", "the county's data `folder`")
-		if err := flags.Parse(args[1:]); err != nil || flags.NArg() != 2 {
-			return errors.Join(errUsage, err)
-		}
-		return order(ctx, *data, flags.Arg(0), flags.Arg(1))
+	case "power", "key":
+		return tell(ctx, flags, args, stdout)
 	case "device":
 		return device(ctx, args[1:], stdout)
 	case "replay":

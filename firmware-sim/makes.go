@@ -78,14 +78,16 @@ func (b *board) gather() {
 	}
 }
 
-// modem is a GSM modem with a SIM.
-func (y *yard) modem(b *board, device string) error {
+// modem is a GSM modem with a SIM, that tells the people of a site.
+func (y *yard) modem(b *board, device, site string) error {
 	l, port, err := y.line(b, device, 115200)
 	if err != nil {
 		return err
 	}
 	b.add(device, "modem", port, "")
-	b.run = append(b.run, firmware.NewModem(l).Run)
+	m := firmware.NewModem(l)
+	y.sims[site], b.sim = m, site
+	b.run = append(b.run, m.Run)
 	return nil
 }
 

@@ -71,6 +71,10 @@ func (s *site) enrol(ctx context.Context, b *board) error {
 		}
 		fmt.Fprintf(&users, "    - {name: %s, role: device, password_hash: %q}\n", u.name, strings.TrimSpace(string(hash)))
 	}
+	keeps, err := s.keeps(ctx, b)
+	if err != nil {
+		return err
+	}
 	config := fmt.Sprintf(`gateway: %s
 data: data
 uplink: {url: "tls://%s", ca: %q, cert: cert.pem, key: key.pem, retry_min: 500ms, retry_max: 5s}
@@ -81,7 +85,7 @@ broker:
 spool: {max_bytes: 256MiB, segment_bytes: 1MiB}
 devices:
   - %s
-`, b.id, s.links[b.id].Addr(), filepath.Join(s.ca, "ca.crt"), b.broker(), users.String(), b.status(), strings.Join(b.devices, "\n  - "))
+%s`, b.id, s.links[b.id].Addr(), filepath.Join(s.ca, "ca.crt"), b.broker(), users.String(), b.status(), strings.Join(b.devices, "\n  - "), keeps)
 	file := b.file("gateway.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return err
@@ -118,9 +122,20 @@ history: %q
 county: %q
 demo: true
 speed: %v
-`, s.listen, s.token, s.mqtt, filepath.Join(s.ca, "ca.crt"), filepath.Join(s.ca, "server.crt"), filepath.Join(s.ca, "server.key"),
-		s.state, o.history, county, o.speed)
+%s`, s.listen, s.token, s.mqtt, filepath.Join(s.ca, "ca.crt"), filepath.Join(s.ca, "server.crt"), filepath.Join(s.ca, "server.key"),
+		s.state, o.history, county, o.speed, s.channels())
 	return file, os.WriteFile(file, []byte(config), 0o600)
+}
+
+// channels are how recipients are told: those of a village with a SIM by that, all others by the outbox alone.
+func (s *site) channels() string {
+	var out strings.Builder
+	for _, b := range s.yard.boards {
+		if b.sim != "" {
+			fmt.Fprintf(&out, "    - {name: %s, kind: modem, device: %q, sites: [%s], per_minute: 12, quiet: {}}\n", b.id, b.id+"/modem", b.sim)
+		}
+	}
+	return "notify:\n  channels:\n" + out.String() + "    - {name: outbox, kind: outbox}\n"
 }
 
 // units are the programs: the cloud first, then a gateway a board.

@@ -9,12 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"yizhan/firmware-sim/internal/scenario"
 )
 
 // programs builds the real programs once a test run.
@@ -109,7 +113,7 @@ func freePort(t *testing.T) int {
 type timeline struct {
 	Waybill  string
 	Stage    string
-	Evidence []struct{ Step, Stage, Device string }
+	Evidence []struct{ Step, Stage, Device, Via string }
 }
 
 // The same day with devices of other makes: a terminal of JT/T 808 in the van, a serial UHF module at the gate, a locker on
@@ -187,7 +191,9 @@ func TestAParcelsStory(t *testing.T) {
 		if e.Stage != "" {
 			went = append(went, e.Stage)
 		}
-		seen[e.Step] = e.Device
+		if seen[e.Step] == "" { // a parcel is scanned off the van, and once more into the locker
+			seen[e.Step] = e.Device
+		}
 	}
 	for _, stage := range []string{"created", "at_warehouse", "loaded", "in_transit", "at_outlet", "in_locker", "picked_up"} {
 		i := slices.Index(went, stage)
@@ -242,9 +248,72 @@ func TestNothingMovesThatNoDeviceSaw(t *testing.T) {
 	require.Never(t, stage("at_warehouse"), 3*time.Second, 200*time.Millisecond)
 	require.NoError(t, p.do("wh-1", "on"))
 	require.Eventually(t, stage("at_warehouse"), patience, 100*time.Millisecond)
-	require.ErrorContains(t, order(t.Context(), p.dir, "nobody", "kill"), "no such unit")
-	require.NoError(t, order(t.Context(), p.dir, "van-01", "cut"))
-	require.NoError(t, order(t.Context(), p.dir, "van-01", "mend"))
-	require.NoError(t, order(t.Context(), p.dir, "cloud", "kill"))
+	_, err := order(t.Context(), p.dir, "nobody", "kill")
+	require.ErrorContains(t, err, "no such unit")
+	_, err = order(t.Context(), p.dir, "van-01", "cut")
+	require.NoError(t, err)
+	_, err = order(t.Context(), p.dir, "van-01", "mend")
+	require.NoError(t, err)
+	_, err = order(t.Context(), p.dir, "cloud", "kill")
+	require.NoError(t, err)
 	require.Eventually(t, func() bool { return p.rack.Starts("cloud") == 2 }, patience, 50*time.Millisecond)
+}
+
+// Somebody announces a parcel at the console. It goes through, its recipient gets a message, types cell and code at the keypad, and has it; a
+// wrong code opens nothing. No phone and no cloud opens that door.
+func TestAMessageOpensACell(t *testing.T) {
+	p := play(t, options{speed: 200, seed: 3}, nil)
+	require.Eventually(t, func() bool { return p.front.get(t.Context(), "/api/v1/about", nil) == nil }, patience, 100*time.Millisecond)
+	const waybill = "GUEST-0001"
+	require.NoError(t, p.front.post(t.Context(), "/api/v1/waybills", map[string]any{
+		"waybill": waybill, "consent": "yes", "size": "m",
+		"recipient": map[string]string{"name": "王小明", "phone": "19900009999", "village": "青石村", "lang": "en"},
+	}))
+	guest := &scenario.Parcel{Waybill: waybill}
+	var text string
+	require.Eventually(t, func() bool {
+		text, _ = p.front.Message(t.Context(), guest)
+		return text != ""
+	}, patience, 200*time.Millisecond, "a message with a cell")
+	said := regexp.MustCompile(`^\[Yunling Post\] Code (\d{6}): parcel \.\.0001 is in cell (\d+) of Qingshi locker until `).FindStringSubmatch(text)
+	require.NotNil(t, said, text)
+	code, cell := said[1], said[2]
+	require.Greater(t, atoi(t, cell), 12, "a parcel of size m isn't laid into a small cell")
+
+	wrong := fmt.Sprintf("%06d", (atoi(t, code)+1)%1_000_000)
+	word, err := order(t.Context(), p.dir, "lk-qingshi-1", "key/"+cell+"/"+wrong)
+	require.NoError(t, err)
+	require.Equal(t, "wrong", word)
+	word, err = order(t.Context(), p.dir, "lk-qingshi-1", "key/"+cell+"/"+code)
+	require.NoError(t, err)
+	require.Equal(t, "take", word)
+
+	var done timeline
+	require.Eventually(t, func() bool {
+		return p.front.get(t.Context(), "/api/v1/parcels/"+waybill, &done) == nil && done.Stage == "picked_up"
+	}, patience, 200*time.Millisecond, "%+v", &done)
+	seen := map[string]string{}
+	for _, e := range done.Evidence {
+		seen[e.Step] = e.Device
+		if e.Step == "aboard" {
+			require.Regexp(t, "^bag-", e.Via, "it came in a bag")
+		}
+	}
+	require.Equal(t, "van-01/rfid", seen["aboard"])
+	require.Equal(t, "lk-qingshi-1/board", seen["deposited"])
+	require.Equal(t, "lk-qingshi-1/board", seen["collected"])
+	var orders struct{ Items []struct{ Device string } }
+	require.NoError(t, p.front.get(t.Context(), "/api/v1/commands?limit=200", &orders))
+	for _, o := range orders.Items {
+		require.NotEqual(t, "lk-qingshi-1/board", o.Device)
+	}
+	_, err = order(t.Context(), p.dir, "lk-nowhere", "key/1/000000")
+	require.ErrorContains(t, err, "no locker with a keypad")
+}
+
+func atoi(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	require.NoError(t, err)
+	return n
 }

@@ -29,12 +29,18 @@ func (s *Story) carrier(ctx context.Context) error {
 			return err
 		}
 		if len(batch) > 0 {
-			if err := s.ask(ctx, "waybills", func(ctx context.Context) error { return s.Front.Announce(ctx, batch) }); err != nil {
+			if err := s.announce(ctx, batch); err != nil {
+				return err
+			}
+		}
+		if first {
+			stray := s.World.stray(nowhere)
+			if err := s.ask(ctx, "waybills", func(ctx context.Context) error { return s.Front.Announce(ctx, []*Parcel{stray}) }); err != nil {
 				return err
 			}
 		}
 		in := func(p *Parcel) error { return s.World.move(p, inHall, 0) }
-		if err := s.carry(ctx, s.DockA, s.World.at(inTruck), 1, 2, rng, in); err != nil {
+		if err := s.carry(ctx, s.DockA, loads(s.World.at(inTruck)), 1, 2, rng, in); err != nil {
 			return err
 		}
 		if err := s.rest(ctx, 8*time.Minute, 2*time.Second); err != nil {
@@ -43,9 +49,33 @@ func (s *Story) carrier(ctx context.Context) error {
 	}
 }
 
+// announce tells the county of parcels and of what is in bags.
+func (s *Story) announce(ctx context.Context, parcels []*Parcel) error {
+	if err := s.ask(ctx, "waybills", func(ctx context.Context) error { return s.Front.Announce(ctx, parcels) }); err != nil {
+		return err
+	}
+	return s.pack(ctx, parcels)
+}
+
+// make makes parcels for a locker: every other lot comes in a bag, and bears no tags.
+func (s *Story) make(st *stand, n int, rng *rand.Rand) ([]*Parcel, error) {
+	ps, err := s.World.make(st.locker, n)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range ps {
+		s.person(rng, p)
+	}
+	if s.lots++; s.lots%2 == 0 && n > 1 {
+		_, err = s.World.bag(ps)
+	}
+	return ps, err
+}
+
 // batch is a truck's load: parcels for lockers that will have room for them.
 func (s *Story) batch(rng *rand.Rand, first bool) ([]*Parcel, error) {
 	var out []*Parcel
+	refused := false // somebody takes no locker
 	for _, v := range s.fleet {
 		for _, st := range v.round {
 			n := rng.IntN(3)
@@ -56,9 +86,12 @@ func (s *Story) batch(rng *rand.Rand, first bool) ([]*Parcel, error) {
 			if n = min(n, room, perRound+2-len(s.waiting(st))); n <= 0 || first && v.out {
 				continue
 			}
-			ps, err := s.World.make(st.locker, n)
+			ps, err := s.make(st, n, rng)
 			if err != nil {
 				return nil, err
+			}
+			if first && st.Keypad != nil && !refused {
+				refused, ps[0].Consent = true, "no"
 			}
 			out = append(out, ps...)
 		}
@@ -78,17 +111,22 @@ func (s *Story) waiting(st *stand) []*Parcel {
 	return out
 }
 
-// carry brings parcels through a portal, one close behind the other, from one antenna to the
+// carry brings bags and parcels through a portal, one close behind the other, from one antenna to the
 // other, and puts each down on the far side.
-func (s *Story) carry(ctx context.Context, r Reader, parcels []*Parcel, from, to int, rng *rand.Rand, put func(*Parcel) error) error {
+func (s *Story) carry(ctx context.Context, r Reader, all []freight, from, to int, rng *rand.Rand, put func(*Parcel) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, p := range parcels {
+	for _, l := range all {
 		rssi := int8(-52 - rng.IntN(12))
 		g.Go(func() error {
-			if err := s.pass(ctx, r, p.Tag(), from, to, rssi); err != nil {
+			if err := s.pass(ctx, r, l, from, to, rssi); err != nil {
 				return err
 			}
-			return put(p)
+			for _, p := range l.parcels {
+				if err := put(p); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 		if err := s.rest(ctx, 0, 350*time.Millisecond); err != nil {
 			break
@@ -97,19 +135,19 @@ func (s *Story) carry(ctx context.Context, r Reader, parcels []*Parcel, from, to
 	return g.Wait()
 }
 
-// pass moves a tag from one antenna's field through both into the other's. A person walks as
+// pass moves something from one antenna's field through both into the other's. A person walks as
 // fast as a person walks, whatever the story's speed.
-func (s *Story) pass(ctx context.Context, r Reader, tag [12]byte, from, to int, rssi int8) error {
-	defer r.Leave(tag, from)
-	defer r.Leave(tag, to)
-	r.Enter(tag, from, rssi)
+func (s *Story) pass(ctx context.Context, r Reader, l freight, from, to int, rssi int8) error {
+	defer l.leave(r, from)
+	defer l.leave(r, to)
+	l.enter(r, from, rssi)
 	if err := s.rest(ctx, 0, 500*time.Millisecond); err != nil {
 		return err
 	}
-	r.Enter(tag, to, rssi)
+	l.enter(r, to, rssi)
 	if err := s.rest(ctx, 0, 250*time.Millisecond); err != nil {
 		return err
 	}
-	r.Leave(tag, from)
+	l.leave(r, from)
 	return s.rest(ctx, 0, 500*time.Millisecond)
 }

@@ -14,6 +14,7 @@ type County struct {
 	Vehicles  []Vehicle `yaml:"vehicles"`
 	Lockers   []Locker  `yaml:"lockers"`
 	ColdBoxes []ColdBox `yaml:"cold_boxes"`
+	Places    []Places  `yaml:"places"`
 	Gateways  []Gateway `yaml:"gateways"`
 	Bindings  []Binding `yaml:"bindings"`
 	Roads     *Roads    `yaml:"-"`
@@ -25,6 +26,16 @@ type Site struct {
 	Kind string  `yaml:"kind"`
 	Lat  float64 `yaml:"lat"`
 	Lon  float64 `yaml:"lon"`
+
+	Village struct {
+		ZH string `yaml:"zh"`
+	} `yaml:"village"`
+}
+
+// Places are the villages that an outlet serves besides its own: each name in Chinese, then in English.
+type Places struct {
+	Site  string   `yaml:"site"`
+	Names []string `yaml:"names"`
 }
 
 // Vehicle is a van, a bus or a truck that carries parcels.

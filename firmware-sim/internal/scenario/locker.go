@@ -17,18 +17,23 @@ func (v *van) unload(ctx context.Context, st *stand) error {
 	if err := s.rest(ctx, time.Minute, 2*time.Second); err != nil {
 		return err
 	}
-	for _, p := range s.World.at(v.id) {
-		if p.Locker != st.locker.ID {
+	for _, l := range loads(s.World.at(v.id)) {
+		if l.parcels[0].Locker != st.locker.ID {
 			continue
 		}
-		v.reader.Leave(p.Tag(), 1)
-		err := s.deposit(ctx, st, p)
-		if ctx.Err() != nil {
-			return ctx.Err()
+		l.leave(v.reader, 1)
+		if err := s.unpack(ctx, l); err != nil {
+			return err
 		}
-		if err != nil {
-			s.Logger.Info("parcel stays aboard", "device", st.Board, "err", err)
-			v.reader.Enter(p.Tag(), 1, v.rssi(v.rng))
+		for _, p := range l.parcels {
+			err := s.deposit(ctx, st, p)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				s.Logger.Info("parcel stays aboard", "device", st.Board, "err", err)
+				freight{0, []*Parcel{p}}.enter(v.reader, 1, v.rssi(v.rng))
+			}
 		}
 	}
 	return s.rest(ctx, time.Minute, time.Second)
@@ -36,7 +41,8 @@ func (v *van) unload(ctx context.Context, st *stand) error {
 
 var errFull = errors.New("no cell is free")
 
-// deposit is a courier's work: scan the parcel, have a cell opened, lay it in, shut the door.
+// deposit is a courier's work: scan the parcel, have a cell opened, lay it in, shut the door. Whose recipient takes no locker goes to
+// the counter.
 func (s *Story) deposit(ctx context.Context, st *stand, p *Parcel) error {
 	if err := st.line.enter(ctx); err != nil {
 		return err
@@ -51,9 +57,20 @@ func (s *Story) deposit(ctx context.Context, st *stand, p *Parcel) error {
 	if err := st.Scanner.Scan(scan, "code128", p.Waybill); err != nil {
 		return err
 	}
+	switch {
+	case st.Keypad != nil:
+		return s.handIn(ctx, st, p)
+	case p.Consent == "no" || p.Consent == "unknown":
+		return s.toCounter(ctx, p)
+	}
 	if err := s.open(ctx, st, cell); err != nil {
 		return err
 	}
+	return s.layIn(ctx, st, p, cell)
+}
+
+// layIn lays a parcel into a cell that stands open.
+func (s *Story) layIn(ctx context.Context, st *stand, p *Parcel, cell int) error {
 	defer st.Cabinet.Shut(cell)
 	if err := s.rest(ctx, 8*time.Second, 800*time.Millisecond); err != nil {
 		return err
@@ -64,7 +81,7 @@ func (s *Story) deposit(ctx context.Context, st *stand, p *Parcel) error {
 	if err := s.World.move(p, st.locker.ID, cell); err != nil {
 		return err
 	}
-	st.expect(p.Waybill, s.Speed)
+	st.expect(p, s.Speed)
 	return s.shut(ctx, st, cell)
 }
 
@@ -88,12 +105,18 @@ func (s *Story) shut(ctx context.Context, st *stand, cell int) error {
 	return s.rest(ctx, 5*time.Second, 2*time.Second)
 }
 
-// expect decides when a parcel's receiver comes: 4 to 34 minutes of the story later.
-func (st *stand) expect(waybill string, speed float64) {
+// guestStays is after how long somebody comes for what a guest left.
+const guestStays = 30 * time.Minute
+
+// expect decides when a parcel's receiver comes: 4 to 34 minutes of the story later. Guests have their time.
+func (st *stand) expect(p *Parcel, speed float64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	after := time.Duration((4 + 30*st.rng.Float64()) / speed * float64(time.Minute))
-	st.due[waybill] = time.Now().Add(max(after, 5*time.Second))
+	after := max(time.Duration((4+30*st.rng.Float64())/speed*float64(time.Minute)), 5*time.Second)
+	if p.Guest {
+		after = guestStays
+	}
+	st.due[p.Waybill] = time.Now().Add(after)
 }
 
 // postpone lets a receiver come back later.
@@ -103,12 +126,12 @@ func (st *stand) postpone(waybill string, after time.Duration) {
 	st.due[waybill] = time.Now().Add(after)
 }
 
-func (st *stand) isDue(waybill string, speed float64) bool {
+func (st *stand) isDue(p *Parcel, speed float64) bool {
 	st.mu.Lock()
-	at, known := st.due[waybill]
+	at, known := st.due[p.Waybill]
 	st.mu.Unlock()
-	if !known { // it lay there before this run
-		st.expect(waybill, speed)
+	if !known { // it lay there before this run, or at the counter
+		st.expect(p, speed)
 		return false
 	}
 	return !time.Now().Before(at)
@@ -117,11 +140,11 @@ func (st *stand) isDue(waybill string, speed float64) bool {
 // villagers come and collect, one after the other.
 func (s *Story) villagers(ctx context.Context, st *stand) error {
 	for {
-		for _, p := range s.World.at(st.locker.ID) {
-			if !st.isDue(p.Waybill, s.Speed) {
+		for _, p := range append(s.World.at(st.locker.ID), s.World.at(counter(st.locker.Site))...) {
+			if !st.isDue(p, s.Speed) {
 				continue
 			}
-			err := s.collect(ctx, st, p)
+			err := s.visit(ctx, st, p)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -136,7 +159,18 @@ func (s *Story) villagers(ctx context.Context, st *stand) error {
 	}
 }
 
-// collect is a villager at the locker: have the cell opened, take the parcel, shut the door.
+// visit is a villager who comes for a parcel.
+func (s *Story) visit(ctx context.Context, st *stand, p *Parcel) error {
+	switch {
+	case p.Place != st.locker.ID:
+		return s.sign(ctx, p)
+	case st.Keypad != nil:
+		return s.fetch(ctx, st, p)
+	}
+	return s.collect(ctx, st, p)
+}
+
+// collect is a villager at the locker, with a phone: have the cell opened, take the parcel, shut the door.
 func (s *Story) collect(ctx context.Context, st *stand, p *Parcel) error {
 	if err := st.line.enter(ctx); err != nil {
 		return err
@@ -145,15 +179,5 @@ func (s *Story) collect(ctx context.Context, st *stand, p *Parcel) error {
 	if err := s.open(ctx, st, p.Cell); err != nil {
 		return err
 	}
-	defer st.Cabinet.Shut(p.Cell)
-	if err := s.rest(ctx, 6*time.Second, 800*time.Millisecond); err != nil {
-		return err
-	}
-	if err := st.Cabinet.Put(p.Cell, false); err != nil {
-		return err
-	}
-	if err := s.World.take(p); err != nil {
-		return err
-	}
-	return s.shut(ctx, st, p.Cell)
+	return s.takeOut(ctx, st, p.Cell)
 }

@@ -33,6 +33,12 @@ type Scanner interface {
 type Front interface {
 	Announce(ctx context.Context, parcels []*Parcel) error
 	Open(ctx context.Context, device string, cell int) error
+	Pack(ctx context.Context, bag uint64, waybills []string) error
+	Unpack(ctx context.Context, bag uint64, waybills []string) error
+	Say(ctx context.Context, p *Parcel, step, reason string) error   // what a person did with a parcel
+	Awaited(ctx context.Context) ([]Announced, error)                // what was announced and hasn't come
+	Message(ctx context.Context, p *Parcel) (text string, err error) // the last that was sent to a parcel's recipient with a cell in it; empty: none yet
+	Complain(ctx context.Context, p *Parcel) error                   // on the recipient's page: it can't be opened
 }
 
 // Config is what a story needs.
@@ -54,6 +60,8 @@ type Rack struct {
 	Cabinet Cabinet
 	Scanner Scanner
 	Board   string // gateway/device
+	Keypad  Keypad // nil: cells are opened by phone
+	Slot    Slot   // where there is a keypad
 }
 
 // Story is a day in the county.
@@ -63,6 +71,7 @@ type Story struct {
 	stock map[string]*stand // by locker
 	fleet []*van
 	dock  queue // of dock B: one van at a time
+	lots  int   // of parcels that were made; the carrier's
 }
 
 // stand is a locker with the people who use it.
@@ -73,6 +82,8 @@ type stand struct {
 	mu     sync.Mutex
 	due    map[string]time.Time // when who receives a parcel comes for it
 	rng    *rand.Rand
+
+	fumbled bool // somebody typed a wrong code today; in line
 }
 
 // queue is people waiting for their turn; it has a capacity of one.
@@ -154,6 +165,7 @@ func (s *Story) assign() error {
 func (s *Story) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.carrier(ctx) })
+	g.Go(func() error { return s.guests(ctx) })
 	for _, v := range s.fleet {
 		g.Go(func() error { return v.run(ctx) })
 	}

@@ -125,11 +125,11 @@ func (v *van) preload(ctx context.Context, rng *rand.Rand) error {
 		if n <= 0 || len(s.World.at(v.id)) >= 2*len(v.round) {
 			continue
 		}
-		ps, err := s.World.make(st.locker, n)
+		ps, err := s.make(st, n, rng)
 		if err != nil {
 			return err
 		}
-		if err := s.ask(ctx, "waybills", func(ctx context.Context) error { return s.Front.Announce(ctx, ps) }); err != nil {
+		if err := s.announce(ctx, ps); err != nil {
 			return err
 		}
 		for _, p := range ps {
@@ -138,8 +138,8 @@ func (v *van) preload(ctx context.Context, rng *rand.Rand) error {
 			}
 		}
 	}
-	for _, p := range s.World.at(v.id) {
-		v.reader.Enter(p.Tag(), 1, v.rssi(rng))
+	for _, l := range loads(s.World.at(v.id)) {
+		l.enter(v.reader, 1, v.rssi(rng))
 	}
 	return nil
 }
@@ -168,11 +168,9 @@ func (v *van) load(ctx context.Context) error {
 	}
 	defer s.dock.leave()
 	for _, st := range v.round {
-		parcels := s.waiting(st)
-		parcels = parcels[:min(len(parcels), perRound)]
 		rssi := v.rssi(v.rng)
-		if err := s.carry(ctx, s.DockB, parcels, 2, 1, v.rng, func(p *Parcel) error {
-			v.reader.Enter(p.Tag(), 1, rssi)
+		if err := s.carry(ctx, s.DockB, atMost(loads(s.waiting(st)), perRound), 2, 1, v.rng, func(p *Parcel) error {
+			freight{p.Bag, []*Parcel{p}}.enter(v.reader, 1, rssi)
 			return s.World.move(p, v.id, 0)
 		}); err != nil {
 			return err

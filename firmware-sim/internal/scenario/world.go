@@ -14,21 +14,43 @@ import (
 // Parcel is a parcel as a thing: where it is, whatever anybody's system believes.
 type Parcel struct {
 	Waybill string `json:"waybill"`
-	Serial  uint64 `json:"serial"` // of its tag
-	Site    string `json:"site"`   // where it shall go
+	Serial  uint64 `json:"serial,omitempty"` // of its tag; 0: it bears none
+	Bag     uint64 `json:"bag,omitempty"`    // of the bag that it is in; 0: in none
+	Site    string `json:"site"`             // where it shall go
 	Locker  string `json:"locker"`
-	Place   string `json:"place"`          // truck, hall, a vehicle's id, or a locker's
+	Place   string `json:"place"`          // truck, hall, a vehicle's id, a locker's, or counter/ and a site's
 	Cell    int    `json:"cell,omitempty"` // in that locker
+	Size    string `json:"size,omitempty"`
+	Consent string `json:"consent,omitempty"` // of its recipient, for a locker: yes, no, unknown
+	To      Person `json:"to,omitzero"`
+	Guest   bool   `json:"guest,omitempty"` // somebody outside of the story announced it, and will come for it
+}
+
+// Person is somebody who gets parcels. All of them are made up.
+type Person struct {
+	Name    string `json:"name"`
+	Phone   string `json:"phone"`
+	Village string `json:"village"`
+	Lang    string `json:"lang"`
 }
 
 // Places that are no thing of the county.
 const (
 	inTruck = "truck" // announced, not arrived
+	inPost  = "post"  // the same, of a guest
 	inHall  = "hall"  // in the warehouse
 )
 
-// EPC is the tag's pure identity: an SSCC under the company prefix that GS1 keeps for examples.
-func (p *Parcel) EPC() string { return fmt.Sprintf("urn:epc:id:sscc:9521141.%010d", p.Serial) }
+// counter is the place of what an outlet's keeper has at hand.
+func counter(site string) string { return "counter/" + site }
+
+// EPC is the tag's pure identity: an SSCC under the company prefix that GS1 keeps for examples. It is empty where there is no tag.
+func (p *Parcel) EPC() string {
+	if p.Serial == 0 {
+		return ""
+	}
+	return fmt.Sprintf("urn:epc:id:sscc:9521141.%010d", p.Serial)
+}
 
 // Tag is what the tag's EPC bank holds.
 func (p *Parcel) Tag() [12]byte { return [12]byte(sscc96(2, 9521141, p.Serial)) }
@@ -49,12 +71,14 @@ type World struct {
 	mu      sync.Mutex
 	run     int
 	last    int
+	bags    uint64
 	parcels map[string]*Parcel // by waybill
+	gone    map[string]bool    // waybills of parcels that were taken in this run
 }
 
 // OpenWorld reads the world's file, or begins a new world, and begins a run in it.
 func OpenWorld(file string) (*World, error) {
-	w := &World{file: file, parcels: make(map[string]*Parcel)}
+	w := &World{file: file, parcels: make(map[string]*Parcel), gone: make(map[string]bool)}
 	src, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("scenario: %w", err)
@@ -112,13 +136,70 @@ func (w *World) make(l *Locker, n int) ([]*Parcel, error) {
 	for range n {
 		w.last++
 		p := &Parcel{
-			Waybill: fmt.Sprintf("YL%04d%05d", w.run, w.last), Serial: uint64(w.run)%100_000*100_000 + uint64(w.last),
-			Site: l.Site, Locker: l.ID, Place: inTruck,
+			Waybill: w.waybill(), Serial: uint64(w.run)%100_000*100_000 + uint64(w.last),
+			Site: l.Site, Locker: l.ID, Place: inTruck, Consent: "yes",
 		}
+		p.To.Phone = w.phone()
 		w.parcels[p.Waybill] = p
 		out = append(out, p)
 	}
 	return out, w.save()
+}
+
+func (w *World) waybill() string { return fmt.Sprintf("YL%04d%05d", w.run, w.last) }
+
+// phone is a number of its own for each parcel: what comes to it is about that parcel.
+func (w *World) phone() string { return fmt.Sprintf("199%04d%04d", w.run%10_000, w.last%10_000) }
+
+// stray is a waybill without a parcel yet, for nobody knows where it is to go.
+func (w *World) stray(village string) *Parcel {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last++
+	return &Parcel{Waybill: w.waybill(), Consent: "yes", To: Person{Name: "周永福", Phone: w.phone(), Village: village, Lang: "zh"}}
+}
+
+// adopt makes the parcel of a waybill that somebody else announced; nil where there is, or was, one.
+func (w *World) adopt(a Announced, l *Locker) (*Parcel, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.parcels[a.Waybill] != nil || w.gone[a.Waybill] {
+		return nil, nil
+	}
+	p := &Parcel{Waybill: a.Waybill, Site: l.Site, Locker: l.ID, Place: inPost, Size: a.Size, Consent: a.Consent, Guest: true}
+	w.parcels[p.Waybill] = p
+	return p, w.save()
+}
+
+// bag puts parcels into a bag of their own, so that they need no tags; unbag takes them out.
+func (w *World) bag(parcels []*Parcel) (number uint64, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bags++
+	number = uint64(w.run)%10_000*10_000 + w.bags%10_000
+	for _, p := range parcels {
+		p.Bag, p.Serial = number, 0
+	}
+	return number, w.save()
+}
+
+func (w *World) unbag(parcels []*Parcel) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range parcels {
+		p.Bag = 0
+	}
+	return w.save()
+}
+
+// inCell is what lies in a cell, or nil.
+func (w *World) inCell(locker string, cell int) *Parcel {
+	for _, p := range w.at(locker) {
+		if p.Cell == cell {
+			return p
+		}
+	}
+	return nil
 }
 
 // move puts a parcel somewhere else.
@@ -134,6 +215,7 @@ func (w *World) take(p *Parcel) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.parcels, p.Waybill)
+	w.gone[p.Waybill] = true
 	return w.save()
 }
 
