@@ -213,6 +213,20 @@ func TestBodiesThatUnfoldAreRefused(t *testing.T) {
 	}
 }
 
+// Columns of equal numbers take no room in a frame: all of them together unfold to so many and no more.
+func TestNumbersOfAFrameAreBounded(t *testing.T) {
+	columns := 2 * maxNumbers / MaxRecords
+	r := reader{cursor: cursor{b: make([]byte, 2*columns)}, numbers: maxNumbers}
+	read := 0
+	for range columns {
+		if r.nums(MaxRecords, oneGroup, "x"); r.err == nil {
+			read += MaxRecords
+		}
+	}
+	require.ErrorIs(t, r.err, ErrFormat)
+	require.Equal(t, maxNumbers, read)
+}
+
 func TestPrint(t *testing.T) {
 	e, _ := coders(t)
 	var outs []string

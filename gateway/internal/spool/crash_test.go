@@ -290,12 +290,13 @@ func TestFailedSyncIsRewrittenElsewhere(t *testing.T) {
 	fs := spooltest.New()
 	s := open(t, fs, spool.Options{})
 	put(t, s, telemetry.Custody, "1")
-	fail := 1
+	failed := ""
 	fs.SetFault(func(o spooltest.Op) error {
-		if o.Kind == "sync" && fail > 0 {
-			fail--
+		if o.Kind == "sync" && failed == "" {
+			failed = o.Name
 			return unix.EIO
 		}
+		require.False(t, o.Name == failed && (o.Kind == "write" || o.Kind == "sync"), "%s of the file that failed", o.Kind)
 		return nil
 	})
 	put(t, s, telemetry.Custody, "2")

@@ -68,6 +68,40 @@ func TestCrashAtEveryByteOfARecycle(t *testing.T) {
 	require.Greater(t, cuts, 1000/stride)
 }
 
+// The power goes at every operation while the kept tail makes room: its files are taken for new segments in the same breath.
+func TestCrashWhileTheTailMakesRoom(t *testing.T) {
+	const most = 64 << 10
+	fill := func(fs *spooltest.FS) *history {
+		h := newHistory()
+		h.crashed = fs.Crashed
+		s, err := spool.Open(fs, "spool", spool.Options{Clock: &clock{}, Rand: seeded(1), SegmentBytes: 4 << 10, MaxBytes: most})
+		if err != nil {
+			return h
+		}
+		for range 22 {
+			h.append(s, 1200, telemetry.Custody, telemetry.Custody)
+			s.Step()
+			h.commit(t, s, 1)
+			s.Step()
+		}
+		return h
+	}
+	whole := spooltest.New()
+	h := fill(whole)
+	require.Empty(t, h.failed)
+	for at := 0; at < len(whole.Ops()); at += stride {
+		fs := spooltest.New()
+		fs.CrashAt(at, whole.Ops()[at].Len/2)
+		h := fill(fs)
+		for _, k := range []spooltest.Keep{{None: true}, {}, {Rand: rand.New(rand.NewPCG(uint64(at), 1))}} {
+			s := reopened(t, fs.Cut(k))
+			h.check(t, s, true)
+			c := s.Counters()
+			require.Zero(t, c["damaged"]+c["set_aside"], "op %d %+v", at, whole.Ops()[at])
+		}
+	}
+}
+
 // few draws of four numbers only.
 type few struct{ r *rand.Rand }
 

@@ -458,6 +458,40 @@ func TestAHoldingAckTellsNothing(t *testing.T) {
 	require.NotContains(t, whats(drain(c, now)), "custody")
 }
 
+// A cloud says in each ack what it reads: until it has, and when it says less than before, frames are such as any cloud reads.
+func TestFramesAreAsTheCloudReadsThem(t *testing.T) {
+	cl := newCloud(t)
+	src := &card{t: t, cloud: cl, rng: rand.New(rand.NewPCG(1, 1))}
+	src.open(1)
+	now := time.Unix(1_800_000_000, 0)
+	c := testCore(t, src)
+	sent := func() (versions []int) {
+		now = now.Add(time.Second)
+		src.append(telemetry.Command, 1)
+		for _, m := range drain(c, now) {
+			if h, err := frame.ReadHeader(m.Payload); err == nil {
+				versions = append(versions, h.Version)
+			}
+		}
+		return slices.Compact(versions)
+	}
+	ack := func(frames int) {
+		c.Ack(now, fmt.Appendf(nil, `{"epoch":"0000000000000001","lane":"track","credit":100,"frames":%d}`, frames))
+	}
+	c.Connected(now, 1)
+	require.Equal(t, []int{1}, sent(), "nobody said anything yet")
+	ack(2)
+	require.Equal(t, []int{2}, sent())
+	ack(99)
+	require.Equal(t, []int{2}, sent(), "the newest there is")
+	ack(0)
+	require.Equal(t, []int{1}, sent(), "an older release is back")
+	ack(2)
+	require.Equal(t, []int{2}, sent())
+	c.Connected(now, 2)
+	require.Equal(t, []int{1}, sent(), "it may be another cloud")
+}
+
 func TestWhatIsNotAcknowledgedIsSentAgain(t *testing.T) {
 	cl := newCloud(t)
 	src := &card{t: t, cloud: cl, rng: rand.New(rand.NewPCG(1, 1))}
