@@ -49,6 +49,18 @@ func TestArrivalWaitsForTheLocker(t *testing.T) {
 	require.Len(t, w.received, 1)
 }
 
+// Its tag falls silent in the van at the outlet, and it is scanned there: one arrival, also where the first is told last.
+func TestAnArrivalOffAVanIsTheOutlets(t *testing.T) {
+	w := calm(t)
+	w.store.waybills["YZ0000001"] = county.Waybill{Waybill: "YZ0000001", Site: "out-qingshi", Consent: county.ConsentYes}
+	w.store.tell(county.FactStep, "parcel/YZ0000001", w.stepOf(county.AtOutlet, county.InTransit, "site/out-qingshi", ""), w.now)
+	w.deposit("YZ0000001", "d-1", 3)
+	w.store.tell(county.FactStep, "parcel/YZ0000001", w.stepOf(county.AtOutlet, county.InTransit, "vehicle/v01", ""), w.now)
+	w.until(w.now.Add(5 * time.Hour))
+	require.Equal(t, county.NoticeDropped, w.only(t, county.NoticeArrived).Status)
+	require.Len(t, w.received, 1, "where it lies")
+}
+
 func TestArrivalWhereThereIsNoLockerIsToldAtOnce(t *testing.T) {
 	w := calm(t)
 	w.store.waybills["YZ0000001"] = county.Waybill{Waybill: "YZ0000001", Site: "out-far", Consent: county.ConsentYes}

@@ -106,7 +106,11 @@ func (p *planner) step(f *county.Fact, s *county.StepTold) error {
 		if s.Before == county.InLocker {
 			return nil // taken out by somebody else than the recipient: an exception tells
 		}
-		n.Event, n.Occasion = county.NoticeArrived, strings.TrimPrefix(s.Row.Place, "site/")
+		at, known := strings.CutPrefix(s.Row.Place, "site/")
+		if !known { // taken out of a vehicle there
+			at = s.Site
+		}
+		n.Event, n.Occasion = county.NoticeArrived, at
 		if w.Consent == county.ConsentYes && p.lockers[n.Occasion] {
 			due = due.Add(p.wait)
 		}
