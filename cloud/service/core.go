@@ -206,3 +206,11 @@ func ReadRegistry(folder string) (*Registry, error) {
 	reg, _, err := readCounty(folder)
 	return reg, err
 }
+
+// pace is how many times as fast as in life vehicles drive: a demonstration's do.
+func (s *Service) pace() float64 {
+	if s.cfg.Demo {
+		return s.cfg.Speed
+	}
+	return 1
+}

@@ -24,7 +24,7 @@
 //	scan     a barcode read on the spot                        person, sms  somebody says so
 //
 //	the same place     the same site; the same vehicle; a site and a vehicle that stood in its fence both times
-//	can't both be      at most 2 min (Apart) apart, two sites; a site and a vehicle that wasn't in its fence from a minute
+//	can't both be      at most 2 min (Apart; less where a demonstration drives faster) apart, two sites; a site and a vehicle that wasn't in its fence from a minute
 //	                   before till a minute after; two vehicles that were nowhere together then. What isn't dated, or of whose
 //	                   vehicle no position is known, denies nothing.
 //

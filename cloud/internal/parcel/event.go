@@ -78,6 +78,7 @@ type Facts struct {
 	Waybill county.Waybill
 	Created time.Time
 	Kind    func(site string) string // warehouse, outlet, or empty
+	Pace    float64                  // how many times as fast as in life vehicles drive, in a demonstration; 0 and 1: as in life
 }
 
 // sorted brings events into the total order, each once.

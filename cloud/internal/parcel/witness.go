@@ -37,6 +37,10 @@ func (f *fold) testify() {
 			f.trails[e.Vehicle] = append(f.trails[e.Vehicle], stop{e.At, ""})
 		}
 	}
+	apart := Apart
+	if f.facts.Pace > 1 {
+		apart = time.Duration(float64(Apart) / f.facts.Pace)
+	}
 	f.denied = make([][]int, len(f.events))
 	for i := range f.events {
 		a := &f.events[i]
@@ -45,7 +49,7 @@ func (f *fold) testify() {
 		}
 		for j := i + 1; j < len(f.events) && j <= i+neighbours; j++ {
 			b := &f.events[j]
-			if b.At.Sub(a.At) > Apart {
+			if b.At.Sub(a.At) > apart {
 				break
 			}
 			if !tells(b) || b.TQ == telemetry.Unknown || fence(b) || source(a) == source(b) || !f.excludes(a, b) {

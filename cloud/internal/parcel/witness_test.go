@@ -121,3 +121,14 @@ func TestWhatFollowsWhat(t *testing.T) {
 		require.Equal(t, c.flags, flags, c.words)
 	}
 }
+
+// A demonstration's vans truly drive that fast.
+func TestNothingIsFasterThanItsPace(t *testing.T) {
+	portal, scanned := by("wh-1/dock-b", ev(20, PassedOut, dock(county.Outbound))), by("lk/scan", ev(20, Scanned, Event{Site: "out-a"}))
+	scanned.At = portal.At.Add(Apart / 2)
+	pace := facts
+	for speed, want := range map[float64]int{0: 1, 1: 1, 1.9: 1, 3: 0, 10: 0} {
+		pace.Pace = speed
+		require.Len(t, Fold(pace, []Event{portal, scanned}).Exceptions, want, "%v", speed)
+	}
+}

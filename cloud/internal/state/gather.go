@@ -37,7 +37,7 @@ func (c *commit) tell(ctx context.Context, rows []parcelRow) ([]county.Timeline,
 	out := make([]county.Timeline, len(rows))
 	for i := range rows {
 		p := &rows[i]
-		facts := parcel.Facts{Waybill: p.Waybill, Created: p.created, Kind: func(site string) string { return c.reg.siteKind[site] }}
+		facts := parcel.Facts{Waybill: p.Waybill, Created: p.created, Kind: func(site string) string { return c.reg.siteKind[site] }, Pace: c.s.opt.Pace}
 		out[i] = parcel.Fold(facts, g.events[i])
 		out[i].Version = p.Version
 	}

@@ -23,6 +23,7 @@ type Options struct {
 	Timeout        time.Duration         // of a transaction, default 30 s
 	Changed        func([]county.Change) // told of what Run changes, may be nil
 	Keeping        county.Keeping        // of parcels in lockers, default what is usual
+	Pace           float64               // how many times as fast as in life a demonstration's vehicles drive; 0: as in life
 }
 
 // Store is the state of the county. It is safe for concurrent use.
