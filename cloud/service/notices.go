@@ -32,7 +32,8 @@ func (s *Service) openNotices(ctx context.Context) error {
 		return ""
 	}
 	s.page = page.New(page.Options{
-		Store: s.store, Keeping: keeping{s.store, s.registry.Keeping.Extensions}, Tokens: page.NewTokens(s.persons.LinkKey()), Code: code, Registry: s.registry, Now: s.env.Now, Log: s.env.Log,
+		Changed: func(c []county.Change) { s.hub.Publish(c) },
+		Store:   s.store, Keeping: keeping{s.store, s.registry.Keeping.Extensions}, Tokens: page.NewTokens(s.persons.LinkKey()), Code: code, Registry: s.registry, Now: s.env.Now, Log: s.env.Log,
 		Ticket: func(locker, deposit string, generation int) string {
 			if k := key(locker, deposit, generation); k != nil {
 				return pickup.Ticket(k, deposit, 0)

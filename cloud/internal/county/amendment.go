@@ -5,6 +5,7 @@ import "time"
 // Amendment changes a waybill; what is nil stays.
 type Amendment struct {
 	EPC, Site, Locker, Handling, Size *string
+	Wish                              *Wish // of the recipient: consent follows
 	Consent                           *Consent
 	Hold                              *bool
 	Recipient                         []byte // sealed; nil stays
@@ -27,6 +28,9 @@ func (a *Amendment) Of(w Waybill) Waybill {
 	set(&w.Locker, a.Locker)
 	set(&w.Handling, a.Handling)
 	set(&w.Size, a.Size)
+	if a.Wish != nil {
+		w.Wish, w.Consent = *a.Wish, a.Wish.Consent()
+	}
 	if a.Consent != nil {
 		w.Consent = *a.Consent
 	}

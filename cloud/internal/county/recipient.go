@@ -19,6 +19,27 @@ const (
 	ConsentUnknown Consent = "unknown"
 )
 
+// Wish is where a recipient wants a parcel; empty while they haven't said.
+type Wish string
+
+// The wishes.
+const (
+	WishLocker  Wish = "locker"
+	WishStation Wish = "station"
+	WishHome    Wish = "home" // to be brought to the door, where the outlet does that
+)
+
+// Consent is what a wish says of a locker.
+func (w Wish) Consent() Consent {
+	switch w {
+	case WishLocker:
+		return ConsentYes
+	case WishStation, WishHome:
+		return ConsentNo
+	}
+	return ConsentUnknown
+}
+
 // Recipient is who a parcel is for. It is kept sealed, and shown only masked.
 type Recipient struct {
 	Name    string `json:"name,omitempty"`

@@ -2,7 +2,8 @@
 // old phone and on a thin link.
 //
 // It says where the parcel is as far as that is confirmed, with the age of it; what opens the cell and until when; the way
-// so far in plain words. With forms it takes a further day, gives a code for somebody of the family, takes a report (can't open,
+// so far in plain words. With forms it takes where a parcel on its way shall go (locker, station or home: nothing goes into a locker that its
+// recipient wasn't asked about), a further day, gives a code for somebody of the family, takes a report (can't open,
 // not mine), and after the pick-up a rating, once.
 //
 // # Tokens

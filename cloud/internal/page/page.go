@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
+	"errors"
 	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -27,6 +29,8 @@ const Keep = 30 * 24 * time.Hour
 type Store interface {
 	Timeline(ctx context.Context, waybill string) (county.Timeline, bool, error)
 	Locker(ctx context.Context, id string) (county.Locker, bool, error)
+	// Amend keeps what a recipient wants.
+	Amend(ctx context.Context, waybill string, a county.Amendment) (county.Parcel, []county.Change, error)
 	// Report opens an exception that a recipient reports.
 	Report(ctx context.Context, x county.Exception) (county.Exception, error)
 	// Rate keeps a rating of 1 to 5; ok is false where there is one already.
@@ -55,6 +59,7 @@ type Options struct {
 	Code     func(locker, deposit string, generation, n int) string // what opens the cell; nil, or "": none
 	Ticket   func(locker, deposit string, generation int) string    // the same as text of a QR code; nil, or "": none
 	Registry *county.Registry
+	Changed  func([]county.Change) // hands on what a form changed; may be nil
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -219,6 +224,8 @@ func (p *Page) act(w http.ResponseWriter, r *http.Request, words *words, tl *cou
 			x.Evidence = []string{d.ID}
 		}
 		_, err = p.opt.Store.Report(r.Context(), x)
+	case "locker", "station", "home":
+		said, err = p.wish(r.Context(), tl, county.Wish(do))
 	case "rate":
 		said, err = p.rate(r, tl)
 	default:
@@ -232,6 +239,44 @@ func (p *Page) act(w http.ResponseWriter, r *http.Request, words *words, tl *cou
 	}
 	p.acts.Add(1)
 	http.Redirect(w, r, r.URL.Path+"?lang="+words.Lang+"&said="+said, http.StatusSeeOther)
+}
+
+// actor is who changes a waybill from here.
+const actor = "recipient"
+
+// wish keeps where the recipient wants a parcel that is on its way.
+func (p *Page) wish(ctx context.Context, tl *county.Timeline, w county.Wish) (said string, err error) {
+	if !slices.Contains(p.wishes(&tl.Parcel), w) {
+		return "cannot", nil
+	}
+	_, changes, err := p.opt.Store.Amend(ctx, tl.Waybill.Waybill, county.Amendment{Wish: &w, Actor: actor})
+	switch {
+	case errors.Is(err, county.ErrClosed):
+		return "cannot", nil
+	case err != nil:
+		return "", err
+	}
+	if p.opt.Changed != nil {
+		p.opt.Changed(changes)
+	}
+	return "wished", nil
+}
+
+// wishes are the places that a parcel's recipient may still choose; none where somebody else chose, or it is too late.
+func (p *Page) wishes(x *county.Parcel) (all []county.Wish) {
+	switch x.Stage {
+	case county.Created, county.AtWarehouse, county.Sorted, county.Loaded, county.InTransit, county.AtOutlet:
+	default:
+		return nil
+	}
+	if x.Direction == county.FromVillage || x.Consent != county.ConsentUnknown && x.Wish == "" {
+		return nil
+	}
+	cold := x.Handling == "chilled" || x.Handling == "frozen"
+	if !cold && slices.ContainsFunc(p.opt.Registry.Lockers, func(l county.Locker) bool { return l.Site == x.Site }) {
+		all = append(all, county.WishLocker)
+	}
+	return append(all, county.WishStation, county.WishHome)
 }
 
 func (p *Page) rate(r *http.Request, tl *county.Timeline) (said string, err error) {

@@ -23,6 +23,7 @@ type desk struct {
 	parcels  map[string]county.Timeline
 	reported []county.Exception
 	rated    map[string]int
+	amended  []string
 	until    time.Time
 	extended int
 	key      int
@@ -36,6 +37,14 @@ func (d *desk) Timeline(_ context.Context, waybill string) (county.Timeline, boo
 
 func (d *desk) Locker(_ context.Context, id string) (county.Locker, bool, error) {
 	return county.Locker{ID: id, Name: county.Text{ZH: "青石村智能柜", EN: "Qingshi locker"}}, id == "lk-a", nil
+}
+
+func (d *desk) Amend(_ context.Context, waybill string, a county.Amendment) (county.Parcel, []county.Change, error) {
+	tl := d.parcels[waybill]
+	tl.Waybill = a.Of(tl.Waybill)
+	d.parcels[waybill] = tl
+	d.amended = append(d.amended, a.Actor+" "+waybill+" "+string(*a.Wish))
+	return tl.Parcel, nil, d.away
 }
 
 func (d *desk) Report(_ context.Context, x county.Exception) (county.Exception, error) {
@@ -69,7 +78,7 @@ func step(minutesAgo int, stage county.Stage, place string) county.Evidence {
 }
 
 func parcel(waybill string, stage county.Stage, place string, cell int, way ...county.Evidence) county.Timeline {
-	tl := county.Timeline{Parcel: county.Parcel{Waybill: county.Waybill{Waybill: waybill, Site: "out-a"}, Stage: stage, Since: now, Place: place, Cell: cell}, Evidence: way}
+	tl := county.Timeline{Parcel: county.Parcel{Waybill: county.Waybill{Waybill: waybill, Site: "out-a", Consent: county.ConsentUnknown}, Stage: stage, Since: now, Place: place, Cell: cell}, Evidence: way}
 	if len(way) > 0 {
 		tl.Since = way[len(way)-1].At
 	}
@@ -101,7 +110,7 @@ func open(t *testing.T) (*Page, *desk) {
 		Ticket: func(locker, deposit string, generation int) string {
 			return "YZP1:" + deposit + ":0:ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 		},
-		Registry: &county.Registry{Timezone: "Asia/Shanghai", Sites: []county.Site{
+		Registry: &county.Registry{Timezone: "Asia/Shanghai", Lockers: []county.Locker{{ID: "lk-a", Site: "out-a"}}, Sites: []county.Site{
 			{ID: "out-a", Name: county.Text{ZH: "青石服务站", EN: "Qingshi station"}}, {ID: "wh", Name: county.Text{ZH: "县级物流仓储中心", EN: "County warehouse"}},
 		}},
 	})
@@ -217,6 +226,43 @@ func TestFormsActOnce(t *testing.T) {
 	require.Equal(t, 4, d.rated["YZ-COLLECTED"])
 	require.Contains(t, get(p, link, "en").Body.String(), "Your rating: 4")
 	require.Contains(t, post(p, link, do("extend"), "same-origin").Header().Get("Location"), "said=cannot")
+}
+
+// Nothing goes into a locker that its recipient wasn't asked about; they may think again until it is there.
+func TestWhereItShallGo(t *testing.T) {
+	p, d := open(t)
+	link := p.Link("YZ-ON-THE-WAY")
+	body := get(p, link, "en").Body.String()
+	for _, s := range []string{"Where shall it go?", "Into the locker", "To the station", "To my door"} {
+		require.Contains(t, body, s)
+	}
+	w := post(p, link, url.Values{"do": {"locker"}}, "same-origin")
+	require.Contains(t, w.Header().Get("Location"), "said=wished")
+	require.Equal(t, county.ConsentYes, d.parcels["YZ-ON-THE-WAY"].Consent)
+	body = get(p, w.Header().Get("Location"), "zh").Body.String()
+	require.Contains(t, body, "您选了：放智能柜")
+	require.NotContains(t, body, `value="locker"`)
+	post(p, link, url.Values{"do": {"home"}}, "same-origin")
+	require.Equal(t, county.ConsentNo, d.parcels["YZ-ON-THE-WAY"].Consent)
+	require.Equal(t, []string{"recipient YZ-ON-THE-WAY locker", "recipient YZ-ON-THE-WAY home"}, d.amended)
+
+	for name, change := range map[string]func(*county.Timeline){
+		"its sender has said so":    func(x *county.Timeline) { x.Consent, x.Wish = county.ConsentNo, "" },
+		"it lies there":             func(x *county.Timeline) { x.Stage = county.InLocker },
+		"it is brought":             func(x *county.Timeline) { x.Stage = county.OutForDelivery },
+		"it is the recipient's own": func(x *county.Timeline) { x.Direction = county.FromVillage },
+		"it has to be cold":         func(x *county.Timeline) { x.Handling = "chilled" },
+		"there is no locker":        func(x *county.Timeline) { x.Site = "wh" },
+	} {
+		_, d := open(t)
+		tl := d.parcels["YZ-ON-THE-WAY"]
+		change(&tl)
+		d.parcels["YZ-ON-THE-WAY"] = tl
+		p.opt.Store = d
+		require.NotContains(t, get(p, link, "en").Body.String(), "Into the locker", name)
+		require.Contains(t, post(p, link, url.Values{"do": {"locker"}}, "same-origin").Header().Get("Location"), "said=cannot", name)
+		require.Empty(t, d.amended, name)
+	}
 }
 
 func TestStoreAway(t *testing.T) {

@@ -34,10 +34,15 @@ type view struct {
 	Cold     string
 	Rows     []row // newest first
 	Older    []row
+	Wish     string   // where the recipient wants it
+	Wishes   []choice // where they may
 	Rate     bool
 	Scores   []int
 	Rated    int
 }
+
+// choice is a button.
+type choice struct{ Do, Name string }
 
 // row is a step of the way.
 type row struct {
@@ -70,6 +75,13 @@ func (p *Page) view(ctx context.Context, words *words, tl *county.Timeline, q ur
 		if err := p.showDeposit(ctx, v, d, q); err != nil {
 			return nil, err
 		}
+	}
+	for _, w := range p.wishes(&tl.Parcel) {
+		if w == tl.Wish {
+			v.Wish = fmt.Sprintf(words.Wished, words.Wish[w])
+			continue
+		}
+		v.Wishes = append(v.Wishes, choice{string(w), words.Wish[w]})
 	}
 	for _, x := range tl.Exceptions {
 		if x.Ended == nil && x.Source == "customer" {

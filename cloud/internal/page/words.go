@@ -20,6 +20,8 @@ type words struct {
 	Way, All, Number                      string
 	Rate, Rated, Send                     string
 	ColdGood, ColdOut                     string
+	WhereTo, Wished, Otherwise            string
+	Wish                                  map[county.Wish]string
 	Contradicted, NoTime, Inferred        string
 	Day                                   string // layout of a day and a time
 	Just, Minutes, Hours, Days            string
@@ -39,6 +41,8 @@ var chinese = &words{
 	Way: "走到哪了", All: "查看全部", Number: "单号",
 	Rate: "这次送件您满意吗？（5分最好）", Rated: "您的评分", Send: "提交",
 	ColdGood: "冷链件：到目前没有发现超温。", ColdOut: "冷链件：路上曾超温，正在核查。",
+	WhereTo: "到了放哪里？", Wished: "您选了：%s", Otherwise: "改一下",
+	Wish:         map[county.Wish]string{county.WishLocker: "放智能柜", county.WishStation: "放服务站", county.WishHome: "送到家"},
 	Contradicted: "正在核查", NoTime: "时间不确定", Inferred: "随袋推断",
 	Day: "1月2日 15:04", Just: "刚刚", Minutes: "%d分钟前", Hours: "%d小时前", Days: "%d天前",
 	LeftDays: "还有%d天", LeftHours: "还有%d小时", LeftNone: "已到期，请尽快联系服务站",
@@ -52,7 +56,7 @@ var chinese = &words{
 		county.AtOutlet: "到服务站", county.InLocker: "放入智能柜", county.OutForDelivery: "派送中", county.PickedUp: "已取走", county.SignedFor: "已签收",
 		county.Completed: "已完成", county.Returned: "已退回", county.LostClosed: "按丢失处理",
 	},
-	Said: map[string]string{"extended": "已延长一天。", "cannot": "现在办不了，请联系服务站。", "reported": "已收到，工作人员会联系您。", "thanks": "谢谢您的评价。"},
+	Said: map[string]string{"extended": "已延长一天。", "cannot": "现在办不了，请联系服务站。", "reported": "已收到，工作人员会联系您。", "thanks": "谢谢您的评价。", "wished": "已记下。"},
 }
 
 var english = &words{
@@ -65,6 +69,8 @@ var english = &words{
 	Way: "Its way", All: "Show all", Number: "Number",
 	Rate: "How was it? (5 is best)", Rated: "Your rating", Send: "Send",
 	ColdGood: "Cold goods: not seen too warm so far.", ColdOut: "Cold goods: were too warm for a while, being looked into.",
+	WhereTo: "Where shall it go?", Wished: "You chose: %s", Otherwise: "Change this",
+	Wish:         map[county.Wish]string{county.WishLocker: "Into the locker", county.WishStation: "To the station", county.WishHome: "To my door"},
 	Contradicted: "being looked into", NoTime: "time not certain", Inferred: "by its bag",
 	Day: "2 Jan 15:04", Just: "just now", Minutes: "%d min ago", Hours: "%d h ago", Days: "%d days ago",
 	LeftDays: "%d days left", LeftHours: "%d hours left", LeftNone: "that is over: please ask the station",
@@ -78,7 +84,7 @@ var english = &words{
 		county.AtOutlet: "At the station", county.InLocker: "Put into the locker", county.OutForDelivery: "Out for delivery", county.PickedUp: "Collected", county.SignedFor: "Signed for",
 		county.Completed: "Completed", county.Returned: "Returned", county.LostClosed: "Closed as lost",
 	},
-	Said: map[string]string{"extended": "One day longer.", "cannot": "That isn't possible now. Please ask the station.", "reported": "We have it. Somebody will call you.", "thanks": "Thank you."},
+	Said: map[string]string{"extended": "One day longer.", "cannot": "That isn't possible now. Please ask the station.", "reported": "We have it. Somebody will call you.", "thanks": "Thank you.", "wished": "We have noted it."},
 }
 
 // speak chooses the language: ?lang=, else the browser's, else Chinese.

@@ -78,7 +78,7 @@ func (c *commit) amend(ctx context.Context, p *parcelRow, a *county.Amendment) e
 	p.Version++
 	p.changed = c.now
 	err = c.c.put(ctx, amendsTable, [][]any{{
-		p.Waybill.Waybill, p.EPC, reversed(p.EPC), p.Site, p.Locker, p.Handling, p.Size, string(p.Consent), oneIf(p.Hold), p.Version, ms(p.changed),
+		p.Waybill.Waybill, p.EPC, reversed(p.EPC), p.Site, p.Locker, p.Handling, p.Size, string(p.Consent), oneIf(p.Hold), p.Version, ms(p.changed), string(p.Wish),
 	}})
 	if err != nil {
 		return err

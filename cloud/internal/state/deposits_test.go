@@ -142,6 +142,31 @@ func TestDepositsOfAnotherKey(t *testing.T) {
 	})
 }
 
+// A recipient's wish is a consent, and is kept with who said it.
+func TestAWishIsAConsent(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.waybill("YZ-000001", "")
+		for _, c := range []struct {
+			wish county.Wish
+			want county.Consent
+		}{{county.WishLocker, county.ConsentYes}, {county.WishHome, county.ConsentNo}} {
+			p, _, err := w.Amend(t.Context(), "YZ-000001", county.Amendment{Wish: &c.wish, Actor: "recipient"})
+			require.NoError(t, err)
+			require.Equal(t, c.wish, p.Wish)
+			all, err := w.Expected(t.Context(), "out-a", "lk-a", 10)
+			require.NoError(t, err)
+			require.Equal(t, c.want, all[0].Consent)
+		}
+		was, err := w.Amended(t.Context(), "YZ-000001")
+		require.NoError(t, err)
+		require.Equal(t, county.WishLocker, was[1].Before.Wish)
+		require.Equal(t, "recipient", was[1].Actor)
+		moon := county.Wish("moon")
+		_, _, err = w.Amend(t.Context(), "YZ-000001", county.Amendment{Wish: &moon})
+		require.ErrorContains(t, err, "wish")
+	})
+}
+
 func TestWhatALockerExpects(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		w.waybill("YZ-000001", "")

@@ -32,18 +32,19 @@ type parcelRow struct {
 	sealed []byte // the recipient, of a row that is to be put
 }
 
-const parcelColumns = "waybill, epc, site, locker, handling, created_ms, stage, since_ms, place, cell, inferred, version, changed_ms, direction, size, consent, hold, order_no, phone_hash, told, wrong"
+const parcelColumns = "waybill, epc, site, locker, handling, created_ms, stage, since_ms, place, cell, inferred, version, changed_ms, direction, size, consent, hold, order_no, phone_hash, told, wrong, wish"
 
 func readParcels(ctx context.Context, c conn, rest string, args ...any) (out []parcelRow, err error) {
 	err = c.each(ctx, func(scan func(...any) error) error {
 		var p parcelRow
 		var created, since, cell, inferred, changed, hold int64
-		var stage, direction, consent string
+		var stage, direction, consent, wish string
 		err := scan(&p.Waybill.Waybill, &p.EPC, &p.Site, &p.Locker, &p.Handling, &created, &stage, &since, &p.Place, &cell, &inferred, &p.Version, &changed,
-			&direction, &p.Size, &consent, &hold, &p.Order, &p.phone, &p.told, &p.wrong)
+			&direction, &p.Size, &consent, &hold, &p.Order, &p.phone, &p.told, &p.wrong, &wish)
 		p.created, p.changed, p.Since = moment(created), moment(changed), moment(since)
 		p.Stage, p.Cell, p.Inferred = county.Stage(stage), int(cell), inferred != 0
 		p.Direction, p.Consent, p.Hold = county.Direction(direction), county.Consent(consent), hold != 0
+		p.Wish = county.Wish(wish)
 		p.overlay()
 		out = append(out, p)
 		return err
@@ -55,7 +56,7 @@ func (p *parcelRow) row() []any {
 	return []any{
 		p.Waybill.Waybill, p.EPC, p.Site, p.Locker, p.Handling, ms(p.created), string(p.Stage), ms(p.Since), p.Place, int64(p.Cell), oneIf(p.Inferred),
 		p.Version, ms(p.changed), reversed(p.Waybill.Waybill), reversed(p.EPC),
-		string(p.Direction), p.Size, string(p.Consent), oneIf(p.Hold), p.Order, bytesOf(p.sealed), p.phone, p.told, p.wrong,
+		string(p.Direction), p.Size, string(p.Consent), oneIf(p.Hold), p.Order, bytesOf(p.sealed), p.phone, p.told, p.wrong, string(p.Wish),
 	}
 }
 

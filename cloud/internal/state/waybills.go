@@ -164,6 +164,11 @@ func (c *commit) checkWaybill(b county.Waybill) (county.Waybill, error) {
 	default:
 		return b, fmt.Errorf("consent: %.20q is none of yes, no, unknown", b.Consent)
 	}
+	switch b.Wish {
+	case "", county.WishLocker, county.WishStation, county.WishHome:
+	default:
+		return b, fmt.Errorf("wish: %.20q is none of locker, station, home", b.Wish)
+	}
 	switch b.Size {
 	case "", "s", "m", "l":
 	default:
