@@ -53,8 +53,6 @@ var spoolMutations = []mutation{
 		"	if err = v.write(c, head, 0); err == nil {\n		err = v.sync(c)\n	}", "	_ = v.fs.Rename(old, v.path(name))\n	_ = v.syncDir()\n	old = v.path(name)\n	if err = v.write(c, head, 0); err == nil {\n		err = v.sync(c)\n	}", []string{recycleTests, spoolTests}},
 	{"1", "the footer of a file's life before counts", "gateway/internal/spool/open.go",
 		"ok && t.end <= size-footerSize && t.num == num {", "ok && t.end <= size-footerSize {", []string{recycleTests, spoolTests}},
-	{"1", "a spare that may hold records is taken", "gateway/internal/spool/volume.go",
-		"ok && also && h.incarnation == t.incarnation", "ok || also", []string{recycleTests, spoolTests}},
 }
 
 // roomMutations break what the spool does with little room, and what it keeps beside.
@@ -65,8 +63,6 @@ var roomMutations = []mutation{
 		"if miss := missing(gone[slot], g.first[slot], g.next[slot]); len(miss) > 0 {", "if miss := missing(gone[slot], g.first[slot], g.next[slot]); len(miss) > 1<<20 {", []string{fullTests, spoolTests}},
 	{"1", "a segment goes before its tombstone is durable", "gateway/internal/spool/room.go",
 		"		s.doom(g)\n	}\n}", "		s.doom(g)\n		s.bury()\n	}\n}", []string{thinTests, spoolTests}},
-	{"1", "a segment goes before the cursor says so", "gateway/internal/spool/keep.go",
-		"	s.saveCursor()\n	s.mu.Lock()\n	used := s.used", "	s.mu.Lock()\n	used := s.used", []string{recycleTests, spoolTests}},
 	{"1", "tombstones in a dropped segment go with it", "gateway/internal/spool/room.go",
 		"			old = append(old, own{e, s.stamp()})", "			_ = e", []string{fullTests, spoolTests}},
 	{"1", "no kept tail", "gateway/internal/spool/keep.go",

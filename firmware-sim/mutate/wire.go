@@ -35,7 +35,7 @@ var wireMutations = []mutation{
 	{"1", "what is under way is never a hole again", "gateway/internal/uplink/send.go",
 		"if now.Sub(ch.sent) < ackWait {", "if now.Sub(ch.sent) < 1000*ackWait {", []string{uplinkTests}},
 	{"5", "a command's lease is not checked", "gateway/internal/command/command.go",
-		"case age > int64(lease):", "case age > 1<<62:", []string{commandTests}},
+		"case age > int64(lease):", "case age > int64(lease) && lease < 0:", []string{commandTests}},
 	{"5", "a command of another boot runs", "gateway/internal/command/command.go",
 		"case cmd.Boot != boot:", "case cmd.Boot != boot && lease < 0:", []string{commandTests}},
 	{"5", "the pulse comes before the intent", "gateway/internal/command/command.go",
