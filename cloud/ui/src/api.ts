@@ -22,6 +22,9 @@ export const get = async <T>(path: string, signal?: AbortSignal): Promise<T> => 
 export const post = async <T>(path: string, body: unknown): Promise<T> =>
   (await ask(base + path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) })).json() as Promise<T>;
 
+export const patch = async <T>(path: string, body: unknown): Promise<T> =>
+  (await ask(base + path, { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) })).json() as Promise<T>;
+
 export async function login(token: string): Promise<void> {
   await ask("/session", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token }) });
 }

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { t, type Key } from "./i18n";
 import { shownIDs, tabs } from "./list";
-import { findParcels, picked, query, select, tab } from "./store";
+import { findParcels, picked, query, select, show, tab, view } from "./store";
 
 export const helpOpen = signal(false);
 
@@ -41,17 +41,18 @@ async function toResults(search: HTMLInputElement, open: boolean) {
 export function bindKeys() {
   document.addEventListener("keydown", (e) => {
     const search = document.getElementById("search") as HTMLInputElement | null;
-    const typing = e.target instanceof HTMLInputElement;
+    const typing = e.target instanceof HTMLInputElement || e.target instanceof HTMLSelectElement;
     if (!search || e.ctrlKey || e.metaKey || e.altKey || helpOpen.value) return;
     if (e.key === "Escape") {
       if (typing) {
-        if (query.value) { query.value = ""; void findParcels().catch(() => {}); }
-        search.blur();
-      } else select(null);
+        if (e.target === search && query.value) { query.value = ""; void findParcels().catch(() => {}); }
+        (e.target as HTMLElement).blur();
+      } else if (picked.value) select(null);
+      else if (view.value) show("");
       return;
     }
     if (typing) {
-      if (e.key === "Enter" || e.key === "ArrowDown") { e.preventDefault(); void toResults(search, e.key === "Enter"); }
+      if (e.target === search && (e.key === "Enter" || e.key === "ArrowDown")) { e.preventDefault(); void toResults(search, e.key === "Enter"); }
       return;
     }
     const onList = (e.target as HTMLElement).id === "rows";

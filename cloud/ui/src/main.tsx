@@ -1,4 +1,5 @@
 import "./style.css";
+import "./views.css";
 import { render } from "preact";
 import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
@@ -10,8 +11,9 @@ import { isDark } from "./icons";
 import { bindKeys, helpOpen, Help } from "./keys";
 import { showHits, Sidebar, speedText } from "./list";
 import { CountyMap, type TrailPoint } from "./map";
-import { about, coldboxes, denied, features, findParcels, gap, lastByte, link, loadCounty, lockers, persist, picked, query, select, startStream, tab, timeline, vehicles } from "./store";
-import type { Kind, Pick } from "./types";
+import { about, coldboxes, denied, features, findParcels, gap, lastByte, link, loadCounty, lockers, persist, picked, query, select, show, startStream, tab, timeline, vehicles, view } from "./store";
+import type { Kind, Pick, View } from "./types";
+import { Views, ViewTabs } from "./views";
 
 type Door = "asking" | "closed" | "open";
 const door = signal<Door>("asking");
@@ -26,10 +28,11 @@ function App() {
 function Console() {
   const lost = link.value === "reconnecting";
   return (
-    <div class={"console" + (picked.value ? " has-detail" : "") + (lost ? " lost" : "")}>
+    <div class={"console" + (picked.value ? " has-detail" : "") + (view.value ? " has-view" : "") + (lost ? " lost" : "")}>
       <TopBar />
       <Sidebar />
       <MapPane />
+      <Views />
       <Detail />
       <Help />
     </div>
@@ -44,6 +47,7 @@ function TopBar() {
     <header class="top">
       <h1><img src="/icon.svg" alt="" width="24" height="24" />{t("console")}{a && <span class="soft">{name(a.county)}</span>}</h1>
       <SearchBox />
+      <ViewTabs />
       <p class={"link-state " + link.value} role="status">
         <i class="dot" aria-hidden="true" />
         {link.value === "live" ? `${t("live")} ${duration(since)}` : link.value === "reconnecting" ? `${t("reconnecting")} ${duration(since)}` : t("connecting")}
@@ -208,6 +212,8 @@ async function start() {
 
 function fromHash() {
   const m = /^#\/(vehicle|locker|coldbox|parcel)\/(.+)$/.exec(location.hash);
+  const v = /^#\/(waybill|outbox|exceptions)$/.exec(location.hash);
+  if (v) show(v[1] as View);
   if (m) select({ kind: m[1] as Kind, id: decodeURIComponent(m[2]!) } satisfies Pick);
 }
 

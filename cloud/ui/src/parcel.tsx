@@ -1,9 +1,10 @@
 // A parcel: how far it is, and every piece of evidence for that: who saw it, how well, and whose clock.
+import { base } from "./api";
 import { ageOf, now } from "./clock";
 import { ago, clockTime, name, t, word, type Key } from "./i18n";
 import { ParcelShape } from "./icons";
 import { Fact, Head } from "./detail";
-import { placeName, select, timeline, zone } from "./store";
+import { about, placeName, select, timeline, zone } from "./store";
 import type { Evidence, Kind, Stage } from "./types";
 
 const way: Stage[] = ["created", "at_warehouse", "loaded", "in_transit", "at_outlet", "in_locker", "picked_up"];
@@ -26,8 +27,19 @@ export function ParcelDetail({ id }: { id: string }) {
       <dl class="facts">
         <Fact label={t("destination")}>{name(placeName("site/" + p.site))}{p.locker && <small> {name(placeName("locker/" + p.locker))}</small>}</Fact>
         <Fact label={t("handling")}>{handling[p.handling ?? ""] ? t(handling[p.handling!]!) : "–"}</Fact>
+        <Fact label={t("size")}>{p.size ? word("size_", p.size) : "–"}</Fact>
+        <Fact label={t("consent")}>{word("w_", p.consent ?? "unknown")}{p.hold && <b class="hot"> {t("held")}</b>}</Fact>
         <div class="fact wide"><dt>{t("tag")}</dt><dd class="mono small">{p.epc || "–"}</dd></div>
       </dl>
+      <p class="papers">
+        <a href={`${base}/parcels/${encodeURIComponent(p.waybill)}/label.pdf`} target="_blank" rel="noreferrer">{t("label")} ↗</a>
+        <a href={`${base}/epcis/events?EQ_bizTransaction_bol=${encodeURIComponent(`${about.value?.ids ?? ""}/waybill/${p.waybill}`)}`} target="_blank" rel="noreferrer">{t("epcis")} ↗</a>
+      </p>
+      {p.exceptions && p.exceptions.length > 0 && (
+        <ul class="troubles" aria-label={t("exceptions")}>
+          {p.exceptions.map((x) => <li key={x.id} class={x.ended ? "over" : ""}><b class={x.ended ? "" : "hot"}>{word("x_", x.class)}</b> {word("c_", x.cause)} <small class="soft">{clockTime(x.discovered, now.value, zone.value)}</small></li>)}
+        </ul>
+      )}
       <section class="card">
         <h3>{t("timeline")} <small class="soft">{t("evidence", { n: p.evidence.length })}</small></h3>
         {rows.length === 0 ? <p class="nothing">{t("noEvidence")}</p> : <ol class="evidence">{rows.map((e) => <Row e={e} key={e.id} />)}</ol>}
@@ -44,11 +56,11 @@ function Place({ place, cell }: { place: string | undefined; cell?: number }) {
 }
 
 function Row({ e }: { e: Evidence }) {
-  const person = e.step === "scanned" || e.step === "created";
+  const person = e.step === "scanned" || e.step === "created" || Boolean(e.actor);
   return (
     <li class={(e.stage ? "turn " : "") + (e.via ? "inferred" : "")}>
       <i class="knot" aria-hidden="true" />
-      <p class="what"><b>{word("ev_", e.step)}</b> {e.place && <Place place={e.place} cell={e.cell} />}{e.stage && <span class={"stage " + e.stage}>{word("", e.stage)}</span>}</p>
+      <p class="what"><b>{word("ev_", e.step) === e.step ? word("", e.step) : word("ev_", e.step)}</b> {e.place && <Place place={e.place} cell={e.cell} />}{e.stage && <span class={"stage " + e.stage}>{word("", e.stage)}</span>}</p>
       <p class="who">
         <time dateTime={e.at} title={e.at}>{clockTime(e.at, now.value, zone.value)}</time>
         <span class={"tq " + e.tq} title={word("tq_", e.tq)}>{word("tq_", e.tq)}</span>
@@ -56,7 +68,16 @@ function Row({ e }: { e: Evidence }) {
         {e.antenna ? <span>{t("antenna", { n: e.antenna })}</span> : null}
         {(e.reads || e.rssi_dbm !== undefined) && <span>{e.reads ? t("reads", { n: e.reads }) : ""} {e.rssi_dbm !== undefined && <Bars dbm={e.rssi_dbm} />}</span>}
         {e.via && <em>{t("via", { v: e.via })}</em>}
+        {e.confidence && <span class={"conf " + e.confidence}>{word("", e.confidence)}</span>}
+        {e.flag && <span class="hot">{word("", e.flag)}</span>}
       </p>
+      {e.reason && <p class="who">“{e.reason}”</p>}
+      {e.witnesses && e.witnesses.length > 0 && (
+        <p class="seen-by" aria-label={t("witnesses")}>
+          {e.witnesses.map((w) => <span key={w.id + w.kind} class={w.disagree ? "disagree" : ""} title={[w.device, word("tq_", w.tq), w.reads ? t("reads", { n: w.reads }) : "", w.rssi_dbm !== undefined ? w.rssi_dbm.toFixed(0) + " dBm" : ""].filter(Boolean).join(" · ")}>
+            {w.disagree ? "✗ " : "✓ "}{word("wk_", w.kind)} <time dateTime={w.at}>{clockTime(w.at, now.value, zone.value)}</time></span>)}
+        </p>
+      )}
     </li>
   );
 }

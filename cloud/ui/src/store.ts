@@ -3,7 +3,7 @@ import { batch, computed, signal } from "@preact/signals";
 import { get, Problem } from "./api";
 import { serverNow, setClock } from "./clock";
 import { openStream } from "./stream";
-import type { About, ColdBox, Feature, Gateway, Kind, List, Locker, Parcel, Pick, Timeline, Vehicle } from "./types";
+import type { About, ColdBox, Exception, Feature, Gateway, Kind, List, Locker, Parcel, Pick, Timeline, Vehicle, View } from "./types";
 
 export type Link = "connecting" | "live" | "reconnecting";
 
@@ -23,6 +23,8 @@ export const loaded = signal(false);
 export const query = signal("");
 export const tab = signal<Kind>("vehicle");
 export const picked = signal<Pick | null>(null);
+export const view = signal<View>(""); // what lies over the map
+export const exceptions = signal<Exception[] | null>(null); // those that are open, the newest first; null: not known yet
 export const timeline = signal<Timeline | "missing" | null>(null);
 
 export const zone = computed(() => about.value?.timezone || "Asia/Shanghai");
@@ -67,7 +69,7 @@ export async function refresh() {
     gateways.value = newer(byID(g), gateways.value);
     loaded.value = true;
   });
-  await findParcels();
+  await Promise.all([findParcels(), findExceptions()]);
   if (picked.value?.kind === "parcel") void fetchTimeline();
 }
 
@@ -112,6 +114,11 @@ export async function findParcels(more = false) {
   }
 }
 
+/** Fetches what is not as it should be. */
+export async function findExceptions() {
+  exceptions.value = (await get<List<Exception>>("/exceptions?open=true&limit=200")).items;
+}
+
 export async function fetchTimeline() {
   const id = picked.value?.id;
   if (picked.value?.kind !== "parcel" || !id) return;
@@ -123,7 +130,18 @@ export async function fetchTimeline() {
   }
 }
 
+const narrow = matchMedia("(max-width: 759px)");
+
+export function show(v: View) {
+  batch(() => {
+    view.value = v;
+    if (v && narrow.matches) picked.value = null;
+  });
+  history.replaceState(null, "", v ? "#/" + v : location.pathname);
+}
+
 export function select(p: Pick | null) {
+  if (p && narrow.matches) view.value = ""; // there is room for one
   if (p?.kind === picked.value?.kind && p?.id === picked.value?.id) return;
   batch(() => {
     picked.value = p;
@@ -137,6 +155,7 @@ export function select(p: Pick | null) {
 // Changes are gathered until the next frame is drawn: a burst is one render.
 let waiting: [string, string][] = [];
 let timelineTimer = 0;
+let exceptionTimer = 0;
 
 function take(kind: string, data: string) {
   if (kind === "reset") { void persist(refresh); return; }
@@ -167,6 +186,10 @@ function takeParcel(p: Parcel) {
   const i = parcels.value.findIndex((x) => x.waybill === p.waybill);
   const old = parcels.value[i];
   if (old && old.version > p.version) return;
+  if ((old?.open_exceptions ?? 0) !== (p.open_exceptions ?? 0) || !old && p.open_exceptions) {
+    clearTimeout(exceptionTimer);
+    exceptionTimer = window.setTimeout(() => void findExceptions().catch(() => {}), 1000);
+  }
   if (query.value.trim() === "") parcels.value = [p, ...parcels.value.filter((x) => x.waybill !== p.waybill)].slice(0, 300);
   else if (i >= 0) parcels.value = parcels.value.map((x) => (x.waybill === p.waybill ? p : x));
   if (picked.value?.kind === "parcel" && picked.value.id === p.waybill) {

@@ -25,13 +25,24 @@ export type Stage = "created" | "at_warehouse" | "sorted" | "loaded" | "in_trans
   | "picked_up" | "signed_for" | "completed" | "returned" | "lost_closed";
 export interface Parcel {
   waybill: string; epc?: string; site: string; locker?: string; handling?: string; stage: Stage; since: string; place?: string;
-  cell?: number; inferred?: boolean; version: number;
+  cell?: number; inferred?: boolean; open_exceptions?: number; consent?: string; size?: string; hold?: boolean; direction?: string; version: number;
+}
+export type Confidence = "confirmed" | "inferred" | "contradicted";
+export interface Witness { kind: string; id: string; at: string; tq: Quality; device?: string; place?: string; reads?: number; rssi_dbm?: number; disagree?: boolean }
+export interface Exception {
+  id: string; class: string; cause: string; object: string; source: string; detail?: string; discovered: string; ended?: string; version: number;
+}
+export interface Notice {
+  id: string; waybill: string; event: string; status: string; reason?: string; to?: string; text?: string; link?: string; created: string; changed: string;
+  about: { locker?: string; cell?: number };
+  tries?: { channel: string; at: string; outcome?: string }[];
 }
 export interface Evidence {
   id: string; at: string; tq: Quality; step: string; stage?: Stage; place?: string; cell?: number; device?: string;
   antenna?: number; reads?: number; rssi_dbm?: number; via?: string;
+  confidence?: Confidence; witnesses?: Witness[]; flag?: string; actor?: string; reason?: string;
 }
-export interface Timeline extends Parcel { evidence: Evidence[] }
+export interface Timeline extends Parcel { evidence: Evidence[]; exceptions?: Exception[] }
 export interface Gateway {
   id: string; site?: string; vehicle?: string; online: boolean; last_frame?: string; software?: string; epochs: number;
   committed: number; backlog: number; version: number;
@@ -40,7 +51,7 @@ export interface Command {
   id: string; device: string; action: string; args?: Record<string, string>; created: string; sent?: string;
   outcome?: "done" | "refused" | "unknown"; detail?: string; answered?: string;
 }
-export interface About { county: Text; note: Text; timezone: string; demo: boolean; speed: number; version: string; time: string }
+export interface About { county: Text; note: Text; timezone: string; ids: string; demo: boolean; speed: number; version: string; time: string }
 export interface Sample { at: string; temperature_c?: number; humidity_pct?: number }
 export interface List<T> { items: T[]; next: string }
 export interface Feature {
@@ -49,3 +60,4 @@ export interface Feature {
 }
 export type Kind = "vehicle" | "locker" | "coldbox" | "parcel";
 export interface Pick { kind: Kind; id: string }
+export type View = "" | "waybill" | "outbox" | "exceptions";
