@@ -264,10 +264,12 @@ func (s *site) welcome(stdout io.Writer) error {
   Yunling County is running (fictional; the story goes %v times as fast as life, its clocks don't).
 
   Console      http://%s/#token=%s
+               announce a waybill there, read the message in its outbox, and type cell and code at the locker's keypad:
+  Keypad       %s key -data %s LOCKER CELL CODE
   Technician   mosquitto_sub -h %s -p %s -u %s -P %s -t 'dev/#' -v    (%s; other boards: %s.1 to .%d)
   Logs         %s
   Stop with Ctrl-C.
 
-`, s.yard.story.Speed, s.listen, token, host, port, technician, s.technicianPassword, b.id, s.net, len(s.yard.boards), filepath.Join(s.dir, "log"))
+`, s.yard.story.Speed, s.listen, token, filepath.Join(filepath.Dir(s.cloud), "firmware-sim"), s.dir, host, port, technician, s.technicianPassword, b.id, s.net, len(s.yard.boards), filepath.Join(s.dir, "log"))
 	return err
 }

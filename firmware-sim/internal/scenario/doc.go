@@ -2,10 +2,21 @@
 // doors, vans drive them along the roads to the villages, couriers put them into lockers, and
 // villagers collect them.
 //
-// The story moves things only: tags in front of antennas, vans on roads, hands at locker doors.
+// The story moves things only: tags in front of antennas, vans on roads, hands at locker doors and keypads.
 // What the county's systems know of it they learn from the devices; unplug a portal and parcels
-// stop. Two things go the way they go in real life too: waybills and orders to open a cell are
-// sent to the public API, by an upstream system and by a phone.
+// stop. What people say goes the way it goes in real life too, to the public API: waybills, what is in
+// a bag, a refusal, a signature, and at lockers without a keypad the order to open a cell.
+//
+// # Who does what
+//
+//	carrier    every other lot for a locker comes in a bag with a GRAI, and its parcels bear no tags
+//	guests     what somebody else announced, at the console say, comes in bags too; whoever announced it collects it
+//	couriers   scan each parcel off the van; at a locker with a keypad hold it to its scanner, and lay it where a door opens
+//	villagers  wait for their message, and type the cell and the code that stand in it
+//
+// So that there is something to see: one address of the first lot names no village, one recipient takes no locker (the
+// parcel is refused there, goes to the counter, and is signed for), and the first at each keypad mistypes, and complains on
+// the page that the message links to.
 //
 // Speed scales the story: how fast vans drive, how long people take. It never scales a clock:
 // every device tells real time, and a van at speed 10 truly covers ten times the distance. What
