@@ -96,6 +96,7 @@ type Service struct {
 	page      *page.Page
 	keeper    *deposit.Keeper
 	http, ops net.Listener // ops is nil when http serves its pages, or nobody
+	cert      *certificate // of http; nil: it speaks no TLS
 	closers   []func() error
 }
 
@@ -205,6 +206,11 @@ func (s *Service) openPages(ctx context.Context) (err error) {
 		}
 		s.closers = append(s.closers, func() error { return ignoreClosed(s.ops.Close()) })
 	}
+	if s.cfg.TLS.Cert != "" {
+		if s.cert, err = openCertificate(s.cfg.TLS.Cert, s.cfg.TLS.Key, s.env.Now); err != nil {
+			return err
+		}
+	}
 	hosts, secure := s.hosts()
 	s.gate = account.New(account.Options{Token: s.token, Hosts: hosts, Secure: secure, Now: s.env.Now, Rand: s.env.Rand})
 	if s.site, err = web.Embedded(); err != nil {
@@ -216,8 +222,12 @@ func (s *Service) openPages(ctx context.Context) (err error) {
 	if err := errors.Join(s.openNotices(ctx), s.openCallbacks(ctx)); err != nil {
 		return err
 	}
+	running, err := s.running()
+	if err != nil {
+		return err
+	}
 	s.api = api.New(api.Config{
-		Telling: s.telling(), Calling: s.calling(),
+		Telling: s.telling(), Calling: s.calling(), Running: running,
 		Events: s.events,
 		Store:  s.store, History: past{s.history}, Desk: s.desk, Persons: s.persons, Outlets: address.New(s.registry), Stream: s.hub, Registry: s.registry, Map: s.base,
 		Demo: s.cfg.Demo, Speed: s.cfg.Speed, Labels: s.labels(), Version: s.env.Version, Busy: command.ErrBusy, Conflict: command.ErrConflict, Cursor: state.ErrCursor,
@@ -236,7 +246,7 @@ func (s *Service) hosts() (hosts []string, secure bool) {
 	if u, err := url.Parse(s.cfg.Public); err == nil && u.Host != "" {
 		hosts, secure = append(hosts, u.Host), u.Scheme == "https"
 	}
-	return hosts, secure
+	return hosts, secure || s.cert != nil
 }
 
 // fromGateway takes what a gateway sends, in the goroutine that reads its connection: it is held while
@@ -282,11 +292,7 @@ func (s *Service) MQTTAddr() net.Addr { return s.gateways.Addr() }
 
 // Link opens the console in a browser and logs it in. The token stands in the fragment, which is never sent.
 func (s *Service) Link() string {
-	base := "http://" + s.http.Addr().String()
-	if s.cfg.Public != "" {
-		base = s.cfg.Public
-	}
-	return base + "/#token=" + url.QueryEscape(s.token)
+	return s.base0() + "/#token=" + url.QueryEscape(s.token)
 }
 
 // Run serves until ctx ends, then closes everything. It returns nil when it was asked to stop.
@@ -313,9 +319,9 @@ func (s *Service) Run(ctx context.Context) error {
 	vital("live", s.hub.Run)
 	vital("epcis", s.events.Run)
 	vital("deposit", s.keeper.Run)
-	vital("http", func(ctx context.Context) error { return serve(ctx, s.http, s.pages()) })
+	vital("http", func(ctx context.Context) error { return serve(ctx, s.http, s.cert, s.pages()) })
 	if s.ops != nil {
-		vital("ops", func(ctx context.Context) error { return serve(ctx, s.ops, s.opsPages()) })
+		vital("ops", func(ctx context.Context) error { return serve(ctx, s.ops, nil, s.opsPages()) })
 	}
 	vital("mqtt", s.gateways.Run) // last: who connects finds all that it needs
 	err := g.Wait()
@@ -339,8 +345,8 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// serve answers on l until ctx ends. Streams end with ctx; other answers have 3 s to finish.
-func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+// serve answers on l until ctx ends, by TLS where there is a certificate. Streams end with ctx; other answers have 3 s to finish.
+func serve(ctx context.Context, l net.Listener, cert *certificate, h http.Handler) error {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -360,7 +366,12 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 			_ = srv.Close()
 		}
 	})
-	err := srv.Serve(l)
+	answer := srv.Serve
+	if cert != nil {
+		srv.TLSConfig = cert.config()
+		answer = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
+	}
+	err := answer(l)
 	if !stop() {
 		<-done
 		return nil

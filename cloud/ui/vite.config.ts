@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -23,12 +24,39 @@ function compressed(): Plugin {
   };
 }
 
+// The courier's page works without a link: its worker keeps the files that this finds, under a version that is their digest.
+function kept(): Plugin {
+  return {
+    name: "kept",
+    apply: "build",
+    generateBundle(_, bundle) {
+      const files = new Set<string>();
+      const add = (name: string) => {
+        const chunk = bundle[name];
+        if (files.has(name) || chunk?.type !== "chunk") return;
+        files.add(name);
+        for (const css of chunk.viteMetadata?.importedCss ?? []) files.add(css);
+        for (const next of [...chunk.imports, ...chunk.dynamicImports]) add(next);
+      };
+      for (const c of Object.values(bundle)) if (c.type === "chunk" && c.isEntry && c.name === "run") add(c.fileName);
+      const names = [...files].sort();
+      const fixed = ["run/index.html", "public/icon.svg", "public/run/manifest.webmanifest", "run/sw.js"].map((f) => readFileSync(new URL(f, import.meta.url)));
+      const digest = createHash("sha256").update(names.join("\n")); // each name bears its content's hash
+      for (const f of fixed) digest.update(f);
+      const all = ["/run/", "/icon.svg", "/run/manifest.webmanifest", ...names.map((n) => "/" + n)];
+      const source = fixed[3]!.toString().replace('["__FILES__"]', JSON.stringify(all)).replace("__VERSION__", digest.digest("hex").slice(0, 16));
+      this.emitFile({ type: "asset", fileName: "run/sw.js", source });
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [compressed()],
+  plugins: [kept(), compressed()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     outDir: dist,
     emptyOutDir: true,
+    rolldownOptions: { input: { main: "index.html", run: "run/index.html" } },
     target: "es2022",
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,

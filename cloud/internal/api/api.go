@@ -100,6 +100,7 @@ type Config struct {
 	Outlets  Outlets
 	Telling  *Telling // nil: no /notices
 	Calling  *Calling // nil: no /callbacks
+	Running  *Running // nil: no /runs, no /run
 	Registry *county.Registry
 	Map      []byte // GeoJSON of the base map; empty: none
 	Demo     bool
@@ -121,6 +122,8 @@ type API struct {
 	doc *huma.OpenAPI
 	sch huma.Registry
 	row *huma.Schema // of a waybill
+
+	running running
 }
 
 // New makes an API. It panics when a route is wrong, as http.ServeMux does.
@@ -157,6 +160,7 @@ func New(cfg Config) *API {
 	a.epcis()
 	a.notices(h)
 	a.callbacks(h)
+	a.runs(h)
 	a.stream()
 	return a
 }

@@ -22,6 +22,9 @@
 //	GET  /sites/{id}/uncollected, /sites/{id}/calls; on paper /print/uncollected/{id}
 //	PUT  /notice-preferences, POST /notice-preferences/lookup
 //	GET  /callbacks, PUT and DELETE /callbacks/{id}, GET /callbacks/{id}/queue, POST .../queue/{seq}/retry, skip, POST /callbacks/{id}/replay
+//	GET  /runs?day, POST /runs/import (CSV or GTFS), GET and PATCH /runs/{id}, GET /runs/{id}/manifest
+//	POST /run/acts, GET /run/acts        what couriers and keepers did, each once by its id; GET /run/photos/{id}
+//	GET  /run/kit, POST /run/deposits    what a phone needs for a day; a free cell that fits opens
 //	GET  /stream                         changes (room live)
 //
 // # Promises

@@ -18,6 +18,7 @@ import (
 type Config struct {
 	Listen          string    `yaml:"listen"`            // console and API, host:port
 	Ops             string    `yaml:"ops"`               // /healthz, /metrics, /openapi.json; empty: on listen, if that is loopback
+	TLS             TLS       `yaml:"tls"`               // of listen; empty: http
 	Public          string    `yaml:"public"`            // the URL people use when a proxy stands before listen; https makes cookies Secure
 	TokenFile       string    `yaml:"token_file"`        // the token of programs and of the first login
 	PersonalKeyFile string    `yaml:"personal_key_file"` // seals names, phones and addresses; made at the first start; empty: personal.key beside token_file
@@ -41,6 +42,12 @@ type MQTT struct {
 	CA     string `yaml:"ca" strict:"required"`   // who signed the gateways
 	Cert   string `yaml:"cert" strict:"required"` // the listener's
 	Key    string `yaml:"key" strict:"required"`
+}
+
+// TLS is the certificate of a listener, in PEM; it is read again when the files change.
+type TLS struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
 }
 
 // Archive says how long frames are kept.
@@ -129,6 +136,12 @@ func (c *Config) Validate() error {
 		if u, err := url.Parse(c.Public); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 			bad("public", "%q is not http://host or https://host", c.Public)
 		}
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		bad("tls", "needs cert and key, or neither")
+	}
+	if c.TLS.Cert != "" && strings.HasPrefix(c.Public, "http:") {
+		bad("public", "%q is not https, and listen speaks TLS", c.Public)
 	}
 	for _, f := range [][2]string{{"token_file", c.TokenFile}, {"county", c.County}, {"mqtt.ca", c.MQTT.CA}, {"mqtt.cert", c.MQTT.Cert}, {"mqtt.key", c.MQTT.Key}} {
 		if f[1] == "" {

@@ -20,14 +20,39 @@ type RunStop struct {
 	Depart string `json:"depart,omitempty"`
 }
 
-// Act is something that a courier or keeper did, that isn't said of one parcel: signing on, a count.
+// Act is something that a courier or keeper did, as their phone noted it.
 type Act struct {
-	ID    string    `json:"id"`   // the client's own: the same again is the same act
-	Kind  string    `json:"kind"` // sign_on, sign_off, count, photo
-	Actor string    `json:"actor"`
-	Site  string    `json:"site,omitempty"`
-	Run   string    `json:"run,omitempty"`
-	At    time.Time `json:"at"` // by the client's clock
-	N     int       `json:"n,omitempty"`
-	Of    string    `json:"of,omitempty"` // of a photo: the waybill; of a count: the container
+	ID        string    `json:"id"`                  // the client's own: the same again is the same act
+	Kind      ActKind   `json:"kind"`                //
+	Actor     string    `json:"actor"`               // the badge that was signed on with; no session vouches for it
+	At        time.Time `json:"at"`                  // by the client's clock, set by the server's where it knew that
+	Of        string    `json:"of,omitempty"`        // the waybill; of a count: the container, if it was one's
+	Site      string    `json:"site,omitempty"`      //
+	Run       string    `json:"run,omitempty"`       // its id, and
+	Day       string    `json:"day,omitempty"`       // its day
+	Vehicle   string    `json:"vehicle,omitempty"`   // loaded into
+	Container string    `json:"container,omitempty"` // packed into, taken out of
+	Locker    string    `json:"locker,omitempty"`    // deposited in, and
+	Cell      int       `json:"cell,omitempty"`      // where
+	N         int       `json:"n,omitempty"`         // counted, and
+	Expected  *int      `json:"expected,omitempty"`  // by the manifest
+	Reason    string    `json:"reason,omitempty"`    // of a refusal
+	Photo     bool      `json:"photo,omitempty"`     // there is one
 }
+
+// ActKind is what was done.
+type ActKind string
+
+// The kinds of acts.
+const (
+	ActSignOn  ActKind = "sign_on"
+	ActSignOff ActKind = "sign_off"
+	ActLoad    ActKind = "load"      // a parcel into a vehicle
+	ActUnload  ActKind = "unload"    // out of it, at a site
+	ActPack    ActKind = "pack"      // a parcel into a bag or cage
+	ActUnpack  ActKind = "unpack"    //
+	ActDeposit ActKind = "deposit"   // a parcel into a cell
+	ActHand    ActKind = "hand_over" // a parcel to its recipient, who signed
+	ActRefuse  ActKind = "refuse"    // its recipient doesn't want it
+	ActCount   ActKind = "count"     // at a hand-over, of a run's parcels for a site or of a container's
+)

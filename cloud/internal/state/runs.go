@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,7 +125,7 @@ func (s *Store) Manifest(ctx context.Context, r *county.Run, limit int) (out []c
 }
 
 // ErrAct says that an act's id was used for another.
-var ErrAct = errors.New("act: the id is another act's")
+var ErrAct = fmt.Errorf("id: %w, as another act", county.ErrTaken)
 
 // PutAct keeps an act, and its photo where it has one; fresh is false where it was kept already.
 func (s *Store) PutAct(ctx context.Context, a county.Act, mime string, photo []byte) (fresh bool, err error) {
@@ -152,7 +151,7 @@ func (s *Store) PutAct(ctx context.Context, a county.Act, mime string, photo []b
 				return err
 			}
 		}
-		return c.put(ctx, actsTable, [][]any{{a.ID, a.Kind, a.Actor, a.Site, a.Run, ms(a.At), ms(s.opt.Now()), string(doc)}})
+		return c.put(ctx, actsTable, [][]any{{a.ID, string(a.Kind), a.Actor, a.Site, a.Run, ms(a.At), ms(s.opt.Now()), string(doc)}})
 	})
 	return fresh, err
 }

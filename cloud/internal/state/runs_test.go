@@ -42,7 +42,7 @@ func TestRunsChangeDuringTheDay(t *testing.T) {
 
 func TestAnActIsKeptOnce(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
-		a := county.Act{ID: "7f1c", Kind: "photo", Actor: "c01", Site: "out-a", At: t0, Of: "YZ-000001"}
+		a := county.Act{ID: "7f1c", Kind: county.ActRefuse, Actor: "c01", Site: "out-a", At: t0, Of: "YZ-000001", Photo: true}
 		for i := range 3 {
 			fresh, err := w.PutAct(t.Context(), a, "image/jpeg", []byte{1, 2, 3})
 			require.NoError(t, err)

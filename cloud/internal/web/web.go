@@ -34,7 +34,11 @@ func Headers(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "geolocation=(), camera=(), microphone=(), usb=(), serial=()")
+		camera := "()"
+		if strings.HasPrefix(r.URL.Path, "/run/") {
+			camera = "(self)" // couriers scan with it
+		}
+		h.Set("Permissions-Policy", "geolocation=(), camera="+camera+", microphone=(), usb=(), serial=()")
 		next.ServeHTTP(w, r)
 	})
 }
@@ -119,9 +123,11 @@ func typeOf(name string) string {
 }
 
 // Built reports whether there is a console.
-func (s *Site) Built() bool { return s.files["/index.html"] != nil }
+func (s *Site) Built() bool {
+	return s.files["/index.html"] != nil && s.files["/run/index.html"] != nil
+}
 
-// ServeHTTP serves a file; / and /console are the page.
+// ServeHTTP serves a file; / and /console are the console, /run/ the courier's page.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -129,8 +135,14 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := r.URL.Path
-	if name == "/" || name == "/console" {
-		name = "/index.html"
+	if name == "/run" { // the page's worker may keep only what is below /run/
+		http.Redirect(w, r, "/run/", http.StatusMovedPermanently)
+		return
+	}
+	if name == "/" || name == "/console" || name == "/run/" {
+		if name = "/index.html"; r.URL.Path == "/run/" {
+			name = "/run/index.html"
+		}
 		if !s.Built() {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			w.WriteHeader(http.StatusServiceUnavailable)

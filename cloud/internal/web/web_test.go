@@ -32,6 +32,7 @@ func TestFiles(t *testing.T) {
 	s, err := web.New(fstest.MapFS{
 		".gitkeep":           {},
 		"index.html":         {Data: []byte("page")},
+		"run/index.html":     {Data: []byte("run")},
 		"assets/a-1x.js":     {Data: []byte("plain")},
 		"assets/a-1x.js.gz":  {Data: []byte("gz")},
 		"assets/a-1x.js.br":  {Data: []byte("br")},
@@ -42,6 +43,7 @@ func TestFiles(t *testing.T) {
 	require.True(t, s.Built())
 	for _, c := range []struct{ path, accept, body, encoding, mime, cache string }{
 		{"/", "", "page", "", "text/html; charset=utf-8", "no-cache"},
+		{"/run/", "", "run", "", "text/html; charset=utf-8", "no-cache"},
 		{"/console", "gzip", "page", "", "text/html; charset=utf-8", "no-cache"},
 		{"/assets/a-1x.js", "gzip, deflate, br", "br", "br", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"},
 		{"/assets/a-1x.js", "gzip;q=0.5, br;q=0", "gz", "gzip", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"},
