@@ -1,5 +1,5 @@
 // What lies over the map when it is asked for: a form for a waybill, what recipients were told, and what is not as it should be.
-import { useSignal } from "@preact/signals";
+import { useSignal, type Signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { get, patch, post, Problem } from "./api";
@@ -99,21 +99,20 @@ function WaybillForm() {
   );
 }
 
-/** Asks every few seconds while the page is looked at. */
-function useAsked<T>(path: string, each = 3000) {
+/** Asks every few seconds while the page is looked at; again asks at once. */
+function useAsked<T>(path: string, each = 3000): [value: Signal<T | null>, again: () => void] {
   const value = useSignal<T | null>(null);
+  const again = () => { get<T>(path).then((x) => { value.value = x; }, () => {}); };
   useEffect(() => {
-    let alive = true;
-    const ask = () => { if (!document.hidden) get<T>(path).then((x) => { if (alive) value.value = x; }, () => {}); };
-    ask();
-    const timer = setInterval(ask, each);
-    return () => { alive = false; clearInterval(timer); };
+    again();
+    const timer = setInterval(() => { if (!document.hidden) again(); }, each);
+    return () => clearInterval(timer);
   }, [path]);
-  return value;
+  return [value, again];
 }
 
 function Outbox() {
-  const list = useAsked<List<Notice>>("/notices?limit=100");
+  const [list] = useAsked<List<Notice>>("/notices?limit=100");
   const demo = about.value?.demo;
   return (
     <Pane title={t("outbox")}>
@@ -139,36 +138,38 @@ function Letter({ n }: { n: Notice }) {
 }
 
 function Exceptions() {
-  useEffect(() => { void findExceptions().catch(() => {}); const timer = setInterval(() => void findExceptions().catch(() => {}), 5000); return () => clearInterval(timer); }, []);
-  const all = exceptions.value;
+  const [list, again] = useAsked<List<Exception>>("/exceptions?limit=100", 5000);
+  const all = [...(list.value?.items ?? [])].sort((a, b) => Number(Boolean(a.ended)) - Number(Boolean(b.ended)));
+  const changed = () => { again(); void findExceptions().catch(() => {}); };
   return (
     <Pane title={t("exceptions")}>
-      {all?.length === 0 && <p class="nothing">{t("x_none")}</p>}
-      <ol class="letters">{all?.map((x) => <Wrong x={x} key={x.id} />)}</ol>
+      {list.value && all.every((x) => x.ended) && <p class="nothing">{t("x_none")}</p>}
+      <ol class="letters">{all.map((x) => <Wrong x={x} changed={changed} key={x.id} />)}</ol>
     </Pane>
   );
 }
 
-function Wrong({ x }: { x: Exception }) {
+function Wrong({ x, changed }: { x: Exception; changed: () => void }) {
   const [kind, id = ""] = x.object.split("/");
   return (
-    <li class={"letter wrong " + x.class}>
-      <p class="top-line"><b class="class">{word("x_", x.class)}</b> <span>{word("c_", x.cause)}</span> <time class="soft" dateTime={x.discovered}>{t("x_since")} {ago(ageOf(x.discovered, now.value))}</time></p>
+    <li class={"letter wrong " + x.class + (x.ended ? " over" : "")}>
+      <p class="top-line"><b class="class">{word("x_", x.class)}</b> <span>{word("c_", x.cause)}</span> <time class="soft" dateTime={x.discovered}>{t("x_since")} {ago(ageOf(x.discovered, now.value))}{x.ended && <> · {t("x_over")} {ago(ageOf(x.ended, now.value))}</>}</time></p>
       {x.detail && <p class="soft">{x.detail}</p>}
       <p class="links">{kind === "parcel" ? <WaybillChip id={id} /> : kind === "locker" || kind === "coldbox" || kind === "vehicle"
         ? <button class="chip" onClick={() => select({ kind: kind as Kind, id })}>{name(placeName(x.object))}</button> : <span class="chip mono">{x.object}</span>}
-        {x.cause === "unmatched_address" && <Redirect waybill={id} />}</p>
+        {!x.ended && x.cause === "unmatched_address" && <Redirect waybill={id} changed={changed} />}
+        {!x.ended && x.id.startsWith("r-") && <button class="end" onClick={() => void post(`/exceptions/${x.id}/end`, {}).then(changed, () => {})}>{t("x_end")}</button>}</p>
     </li>
   );
 }
 
 /** Says where a parcel goes whose address told nothing. */
-function Redirect({ waybill }: { waybill: string }) {
+function Redirect({ waybill, changed }: { waybill: string; changed: () => void }) {
   const error = useSignal("");
   return (
     <label class="fix">{t("x_fix")} <select value="" onChange={(e) => {
       const site = e.currentTarget.value;
-      if (site) patch("/waybills/" + waybill, { site }).then(() => findExceptions(), (e2) => { error.value = String((e2 as Error).message); });
+      if (site) patch("/waybills/" + waybill, { site }).then(changed, (e2) => { error.value = String((e2 as Error).message); });
     }}><option value="">…</option>{outlets().map((s) => <option key={s} value={s}>{name(placeName("site/" + s))}</option>)}</select>{error.value && <span class="hot">{error.value}</span>}</label>
   );
 }
