@@ -55,8 +55,13 @@ $(DIST)/index.html: $(shell git ls-files cloud/ui)
 	cd cloud/ui && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 
-soak: ## SEEDS (1000) simulations of gateways and cloud under faults; SEED=42 runs one with its trace
-	YIZHAN_SEED=$(SEED) YIZHAN_SEEDS=$(or $(SEEDS),1000) go test -count 1 -timeout 2h -run TestSeeds -v ./firmware-sim/internal/soak
+ifdef SEED
+soak: ## 1,000 simulations under faults (SEEDS), 200 kills on either database (KILLS), InfluxDB away (AWAY, 10m): under 45 min; SEED=42 traces one
+	YIZHAN_SEED=$(SEED) go test -count 1 -run '^TestSeeds$$' -v ./firmware-sim/internal/soak
+else
+soak: deps ui
+	@configs/house/soak $(or $(SEEDS),1000) $(or $(KILLS),200) $(or $(AWAY),10m)
+endif
 
 bench: ## benchmarks of the parsers, the spool and the broker
 	go test -run '^$$' -bench . -benchmem ./devices/... ./broker/... ./gateway/...

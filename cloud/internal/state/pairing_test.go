@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -113,5 +114,23 @@ func TestNextScanOvertakesADeposit(t *testing.T) {
 		w.tell("lk-a-1", cellEvent(112, 2, telemetry.CellOpened), cellEvent(120, 2, telemetry.CellDeposited))
 		require.Equal(t, "YZ-000002", w.cell(2).Waybill)
 		require.Equal(t, county.InLocker, w.timeline("YZ-000002").Stage)
+	})
+}
+
+// A board that repeats what was not acknowledged tells its readings in any order: they count in the order of their own time.
+func TestADayToldBackwards(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.waybill("YZ-000001", "")
+		w.waybill("YZ-000002", "")
+		day := []telemetry.Reading{
+			scan(100, "YZ-000001"), cellEvent(103, 1, telemetry.CellOpened), scan(108.6, "YZ-000002"), cellEvent(109, 1, telemetry.CellDeposited),
+			cellEvent(112, 2, telemetry.CellOpened), cellEvent(120, 2, telemetry.CellDeposited), cellEvent(500, 1, telemetry.CellOpened), cellEvent(510, 1, telemetry.CellEmptied),
+		}
+		slices.Reverse(day)
+		w.tell("lk-a-1", day...)
+		require.Equal(t, county.PickedUp, w.timeline("YZ-000001").Stage)
+		require.Equal(t, county.InLocker, w.timeline("YZ-000002").Stage)
+		require.Equal(t, county.CellEmpty, w.cell(1).State)
+		require.Equal(t, "YZ-000002", w.cell(2).Waybill)
 	})
 }
