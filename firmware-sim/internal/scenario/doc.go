@@ -15,8 +15,8 @@
 //	villagers  wait for their message, and type the cell and the code that stand in it
 //
 // So that there is something to see: one address of the first lot names no village, one recipient takes no locker (the
-// parcel is refused there, goes to the counter, and is signed for), and the first at each keypad mistypes, and complains on
-// the page that the message links to.
+// parcel is refused there, goes to the counter, and is signed for), and in a new world the first at a keypad mistypes, and complains
+// on the page that the message links to.
 //
 // Speed scales the story: how fast vans drive, how long people take. It never scales a clock:
 // every device tells real time, and a van at speed 10 truly covers ten times the distance. What

@@ -114,14 +114,15 @@ func (s *Story) fetch(ctx context.Context, st *stand, p *Parcel) error {
 		return err
 	}
 	defer st.line.leave()
-	if !st.fumbled { // the first of the day mistypes, and complains
-		st.fumbled = true
+	select {
+	case <-s.slips: // the first of the world's first day mistypes, and complains
 		if word, err := s.typeAt(ctx, st, cell, slip(code)); err != nil || word != "wrong" {
 			return fmt.Errorf("a wrong code: %s: %w", word, err)
 		}
 		if err := s.Front.Complain(ctx, p); err != nil {
 			s.Logger.Debug("asked in vain", "kind", "complaint", "err", err)
 		}
+	default:
 	}
 	word, err := s.typeAt(ctx, st, cell, code)
 	if err != nil {

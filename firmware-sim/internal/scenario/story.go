@@ -72,6 +72,7 @@ type Story struct {
 	fleet []*van
 	dock  queue // of dock B: one van at a time
 	lots  int   // of parcels that were made; the carrier's
+	slips queue // holds one while nobody has mistyped: a locker makes people wait who do that often
 }
 
 // stand is a locker with the people who use it.
@@ -82,8 +83,6 @@ type stand struct {
 	mu     sync.Mutex
 	due    map[string]time.Time // when who receives a parcel comes for it
 	rng    *rand.Rand
-
-	fumbled bool // somebody typed a wrong code today; in line
 }
 
 // queue is people waiting for their turn; it has a capacity of one.
@@ -102,7 +101,10 @@ func (q queue) leave() { <-q }
 
 // NewStory sets the scene; Run plays it.
 func NewStory(c Config) (*Story, error) {
-	s := &Story{Config: c, start: time.Now(), stock: make(map[string]*stand), dock: make(queue, 1)}
+	s := &Story{Config: c, start: time.Now(), stock: make(map[string]*stand), dock: make(queue, 1), slips: make(queue, 1)}
+	if c.World.run == 1 {
+		s.slips <- struct{}{}
+	}
 	for i := range c.County.Lockers {
 		l := &c.County.Lockers[i]
 		if r, ok := c.Racks[l.ID]; ok {
