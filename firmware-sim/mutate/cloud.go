@@ -27,7 +27,7 @@ var cloudMutations = []mutation{
 	{"1", "a frame of another gateway is taken", "cloud/internal/ingest/ingest.go",
 		"case h.Gateway != gateway:", "case h.Gateway != gateway && lane == \"\":", []string{ingestTests}},
 	{"1", "a device's own number does not identify its reading", "cloud/internal/county/sighting.go",
-		"case r.N != \"\":", "case r.N != \"\" && seq == 0:", []string{commitTests, stateTests}},
+		"case r.N != \"\":", "case r.N != \"\" && seq == 0:", []string{"./cloud/internal/county", commitTests, stateTests}},
 	{"1", "the ledger takes what it committed for what was produced", "cloud/internal/state/books.go",
 		"	last := b.said[k]\n	if last == 0 {", "	last := b.kept[k].count()\n	if last == 0 {", []string{commitTests, stateTests}},
 	{"1", "what an opening says of the epoch before is not heard", "cloud/internal/state/books.go",
@@ -35,7 +35,7 @@ var cloudMutations = []mutation{
 	{"1", "a tombstone explains nothing", "cloud/internal/state/books.go",
 		"		gone[k] = append(gone[k], ranges...)\n", "", []string{commitTests, stateTests}},
 	{"1", "a time from the future becomes state", "cloud/internal/county/dating.go",
-		"const Ahead = 2 * time.Minute", "const Ahead = 200 * 24 * time.Hour", []string{commitTests, stateTests}},
+		"const Ahead = 2 * time.Minute", "const Ahead = 200 * 24 * time.Hour", []string{"./cloud/internal/county", commitTests, stateTests}},
 	{"1", "evidence is folded in the order of its arrival", "cloud/internal/state/evidence.go",
 		"inOrder  = \" order by at_ms, gateway, epoch, lane, seq, id\"", "inOrder  = \" order by seq\"", []string{stateTests + " ^TestADayToldBackwards$", stateTests}},
 }
