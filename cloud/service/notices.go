@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"yizhan/broker/pickup"
 	"yizhan/cloud/internal/api"
@@ -31,9 +32,12 @@ func (s *Service) openNotices(ctx context.Context) error {
 		}
 		return ""
 	}
+	links := s.persons.LinkKey()
+	_, secure := s.hosts()
 	s.page = page.New(page.Options{
+		My:      &page.My{Visits: visits{s.store, s.env.Now}, Hash: s.persons.PhoneHash, Key: page.MyKey(links), Secure: secure},
 		Changed: func(c []county.Change) { s.hub.Publish(c) },
-		Store:   s.store, Keeping: keeping{s.store, s.registry.Keeping.Extensions}, Tokens: page.NewTokens(s.persons.LinkKey()), Code: code, Registry: s.registry, Now: s.env.Now, Log: s.env.Log,
+		Store:   s.store, Keeping: keeping{s.store, s.registry.Keeping.Extensions}, Tokens: page.NewTokens(links), Code: code, Registry: s.registry, Now: s.env.Now, Log: s.env.Log,
 		Ticket: func(locker, deposit string, generation int) string {
 			if k := key(locker, deposit, generation); k != nil {
 				return pickup.Ticket(k, deposit, 0)
@@ -49,6 +53,7 @@ func (s *Service) openNotices(ctx context.Context) error {
 	s.notifier, err = notify.New(notify.Options{
 		Settings: set, Registry: s.registry, Store: s.store, People: s.people(), Modem: s.desk,
 		Code:   func(locker, deposit string, generation int) string { return code(locker, deposit, generation, 0) },
+		SignIn: func(nonce string) string { return page.SignInCode(page.MyKey(links), nonce) },
 		Link:   func(waybill string) string { return s.base0() + s.page.Link(waybill) },
 		Report: s.base0() + notify.HookPath, NewID: s.newID, Now: s.env.Now, Log: s.env.Log,
 	})
@@ -82,6 +87,9 @@ func (s *Service) base0() string {
 	if s.cfg.Public != "" {
 		return strings.TrimSuffix(s.cfg.Public, "/")
 	}
+	if s.cert != nil {
+		return "https://" + s.http.Addr().String()
+	}
 	return "http://" + s.http.Addr().String()
 }
 
@@ -105,6 +113,17 @@ func (k keeping) Kept(ctx context.Context, id string) (page.Kept, error) {
 		return page.Kept{}, err
 	}
 	return page.Kept{Until: d.Until, More: !d.Overdue && d.Extended < k.extensions, Generation: d.Generation}, nil
+}
+
+// visits keeps sign-ins as the page asks for them, and has their codes sent as notices.
+type visits struct {
+	*state.Store
+	now func() time.Time
+}
+
+// AskSignIn implements page.Visits.
+func (v visits) AskSignIn(ctx context.Context, phone, nonce string) error {
+	return v.Store.AskSignIn(ctx, phone, nonce, func(w county.Waybill, until time.Time) county.Notice { return notify.SignIn(w, nonce, v.now(), until) })
 }
 
 // people opens what the store keeps sealed.

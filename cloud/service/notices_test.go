@@ -3,7 +3,9 @@ package service_test
 import (
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -83,7 +85,7 @@ func TestADepositIsToldWithItsCode(t *testing.T) {
 		defer mu.Unlock()
 		return len(calls) == 1 && strings.Contains(calls[0], `"type":"yizhan.step"`) && strings.Contains(calls[0], "ObjectEvent")
 	}, time.Minute, 20*time.Millisecond)
-	require.NotContains(t, calls[0], "138")
+	require.NotContains(t, calls[0], "13800138000")
 	_, v = w.ask("GET", "/api/v1/callbacks/shop/queue", nil)
 	require.Len(t, v["items"], 1)
 
@@ -138,6 +140,32 @@ func (w *town) page(path, token string) (int, string) {
 	b, err := io.ReadAll(resp.Body)
 	require.NoError(w, err)
 	return resp.StatusCode, string(b)
+}
+
+// From a phone number to the list of its parcels, by a code that came as a message.
+func TestMyParcels(t *testing.T) {
+	w := newTown(t)
+	code, _ := w.ask("POST", "/api/v1/waybills", map[string]any{"waybill": "YZ2600000001", "site": "out-qingshi", "recipient": map[string]any{"name": "王小明", "phone": "13800138000"}})
+	require.Equal(t, 201, code)
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	browser := &http.Client{Jar: jar}
+	post := func(form url.Values) string {
+		resp, err := browser.PostForm("http://"+w.svc.Addr().String()+"/my?lang=zh", form)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return string(b)
+	}
+	require.Contains(t, post(url.Values{"phone": {"+86 138-0013-8000"}}), "登录码已用短信发出")
+	n := w.noticeOf("YZ2600000001", "sign_in", "delivered")
+	digits := regexp.MustCompile(`登录码(\d{6})`).FindStringSubmatch(n["text"].(string))
+	body := post(url.Values{"phone": {"13800138000"}, "code": {digits[1]}})
+	require.Contains(t, body, `href="/p/`)
+	require.Contains(t, body, "..0001")
+	require.NotContains(t, body, "王小明")
+	require.Contains(t, post(url.Values{"do": {"leave"}}), "获取登录码")
 }
 
 func TestPreferencesAndSubscriptionsAreChecked(t *testing.T) {

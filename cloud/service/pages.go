@@ -24,6 +24,7 @@ func (s *Service) pages() http.Handler {
 	mux.Handle(api.PrintPath, s.gate.Guard(s.api.Print()))
 	mux.Handle(notify.HookPath, s.notifier.Hooks()) // providers show the channel's secret
 	mux.Handle(page.Path, s.page)                   // the link is the key
+	mux.Handle(page.MyPath, s.page)                 // a code by message is the key
 	mux.Handle("/", s.site)                         // the page itself holds no data
 	if s.ops == nil && config.Loopback(s.http.Addr().String()) {
 		s.addOps(mux)

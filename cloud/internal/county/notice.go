@@ -18,6 +18,7 @@ const (
 	NoticeLate      NoticeEvent = "late"      // an exception of class delay
 	NoticeException NoticeEvent = "exception" // another exception that a recipient has to know of
 	NoticeResolved  NoticeEvent = "resolved"  // it ended
+	NoticeSignIn    NoticeEvent = "sign_in"   // a code to see their parcels, that they asked for
 	NoticeOffline   NoticeEvent = "offline"   // the locker it lies in can't be reached
 )
 

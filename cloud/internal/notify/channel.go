@@ -93,6 +93,9 @@ func (l *lane) fits(n *county.Notice, who *county.Recipient) bool {
 	if len(l.set.Sites) > 0 && !slices.Contains(l.set.Sites, n.About.Site) {
 		return false
 	}
+	if n.Event == county.NoticeSignIn && (l.set.Form == "mail" || l.set.Form == "data") {
+		return false
+	}
 	switch l.set.Form {
 	case "mail":
 		return who.Email != ""

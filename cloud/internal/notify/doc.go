@@ -13,6 +13,7 @@
 //	recoded    the locker has another key, and the parcel another code; occasion is the deposit and the key's generation
 //	collected  it was picked up or signed for
 //	late, exception, resolved   an exception of the parcel that its recipient has to know of; occasion is the exception
+//	sign_in    a code to see their parcels, that somebody asked for (SignIn); at any hour, by no mail, and not when it is too late
 //	offline    the locker that it lies in can't be reached
 //
 // A later event ends the earlier ones that it makes pointless (table before in plan.go); what was told by mistake and is

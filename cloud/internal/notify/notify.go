@@ -35,6 +35,7 @@ type Options struct {
 	Modem    Desk                                                // orders to devices, for channels of kind modem
 	Code     func(locker, deposit string, generation int) string // what opens the cell of a deposit; nil, or "": texts go without
 	Link     func(waybill string) string                         // URL of the parcel's page; nil, or "": texts go without
+	SignIn   func(nonce string) string                           // the code of a sign-in; nil: none
 	Report   string                                              // URL that reports of providers come in by, ending in /hook/notice/
 	NewID    func() string
 	Now      func() time.Time
@@ -84,7 +85,7 @@ func New(opt Options) (*Notifier, error) {
 	n.watch = watch{file: set.Marker, store: opt.Store, newID: opt.NewID, now: opt.Now}
 	n.worker = worker{
 		store: opt.Store, people: opt.People, texts: set.Templates, quiet: set.Quiet, now: opt.Now, count: &n.count,
-		names: names{registry: opt.Registry, zone: zone, sign: set.Sign, codes: opt.Code, link: opt.Link},
+		names: names{registry: opt.Registry, zone: zone, sign: set.Sign, codes: opt.Code, link: opt.Link, signIn: opt.SignIn},
 		rules: Rules{ReportWait: set.ReportWait, TaskAfter: set.TaskAfter, GiveUp: set.GiveUp, Lease: tryLease},
 	}
 	for i := range set.Channels {
@@ -363,6 +364,7 @@ func (n *Notifier) Text(notice *county.Notice, who *county.Recipient, hidden boo
 	s := n.worker.names
 	if hidden {
 		s.codes, s.link = func(string, string, int) string { return "******" }, nil // the page shows the code
+		s.signIn = func(string) string { return "******" }
 	}
 	return s.message(notice, who, n.worker.lanes[0], n.worker.texts).Text
 }

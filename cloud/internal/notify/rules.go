@@ -322,7 +322,7 @@ func drop(n *county.Notice, reason string) {
 // Matters reports whether somebody must tell the recipient when no message can.
 func Matters(e county.NoticeEvent) bool {
 	switch e {
-	case county.NoticeReminder, county.NoticeExtended, county.NoticeCollected, county.NoticeResolved:
+	case county.NoticeReminder, county.NoticeExtended, county.NoticeCollected, county.NoticeResolved, county.NoticeSignIn:
 		return false
 	}
 	return true

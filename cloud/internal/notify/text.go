@@ -34,6 +34,7 @@ var Texts = map[string]channels.Template{
 		ZH: "【{sign}】快件送错站点，正在转送{site}。单号尾号{tail}", EN: "[{sign}] Parcel ..{tail} went to another station and is on its way to {site}.",
 	},
 	"resolved": {ZH: "【{sign}】快件的问题已处理好，感谢等待。单号尾号{tail}", EN: "[{sign}] The trouble with parcel ..{tail} is over. Thank you for waiting."},
+	"sign_in":  {ZH: "【{sign}】查件登录码{code}，10分钟内有效，请勿告诉他人。", EN: "[{sign}] Sign-in code {code}, good for 10 minutes. Tell nobody."},
 	"offline":  {ZH: "【{sign}】{locker}暂时断网，取件码照常可用；打不开请到{site}。单号尾号{tail}", EN: "[{sign}] {locker} is offline. Your code still works; if it doesn't open, ask {site}. Parcel ..{tail}"},
 }
 
@@ -44,6 +45,7 @@ type names struct {
 	sign     channels.Text
 	codes    func(locker, deposit string, generation int) string
 	link     func(waybill string) string
+	signIn   func(occasion string) string
 }
 
 // values are what stands for the names in braces.
@@ -74,6 +76,12 @@ func (s *names) values(n *county.Notice, english bool) map[string]string {
 	}
 	if s.codes != nil && n.About.Deposit != "" {
 		v["code"] = s.codes(n.About.Locker, n.About.Deposit, n.About.KeyNo)
+	}
+	if n.Event == county.NoticeSignIn {
+		if s.signIn != nil {
+			v["code"] = s.signIn(n.Occasion)
+		}
+		return v
 	}
 	if s.link != nil {
 		v["link"] = s.link(n.Waybill)

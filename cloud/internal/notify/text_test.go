@@ -59,7 +59,9 @@ func TestEveryTextIsOneMessage(t *testing.T) {
 			for _, text := range []string{zh.Text, en.Text} {
 				require.NotContains(t, text, "{", event)
 				require.NotContains(t, text, "  ", event)
-				require.Contains(t, text, "0001", event)
+				if n.Event != county.NoticeSignIn {
+					require.Contains(t, text, "0001", event)
+				}
 			}
 		}
 	}
@@ -119,6 +121,26 @@ func TestACodeIsOfItsKey(t *testing.T) {
 	who := &county.Recipient{Phone: "1"}
 	require.Equal(t, "【云岭驿站】取件码已换为"+code("", n.About.Deposit, 2)+"，旧码作废，快件在青石村智能柜23号格。单号尾号0001", s.message(n, who, &lane{}, nil).Text)
 	require.NotEqual(t, code("", n.About.Deposit, 2), code("", n.About.Deposit, 1))
+}
+
+// A sign-in's code goes out at any hour to whoever wants no other messages, never by mail, and not when it is too late.
+func TestTheCodeOfASignIn(t *testing.T) {
+	s := demoNames(t)
+	s.link, s.signIn = func(string) string { return "https://yz.example/p/x" }, func(nonce string) string { return "00" + nonce }
+	now := time.Date(2026, 11, 24, 18, 0, 0, 0, time.UTC)
+	n := SignIn(county.Waybill{Waybill: "YZ2600000001", Site: "out-qingshi"}, "1234", now, now.Add(10*time.Minute))
+	who := &county.Recipient{Phone: "13800138000", Email: "x@example.org"}
+	require.Equal(t, "【云岭驿站】查件登录码001234，10分钟内有效，请勿告诉他人。", s.message(&n, who, &lane{}, nil).Text)
+	require.True(t, (&lane{}).fits(&n, who))
+	require.False(t, (&lane{set: channels.Channel{Form: "mail"}}).fits(&n, who))
+	w := worker{quiet: channels.Quiet{From: "00:00", To: "23:59"}, now: func() time.Time { return now }}
+	prefs := &county.NoticePrefs{AllOff: true, QuietFrom: "00:00", QuietTo: "23:59"}
+	require.False(t, w.held(&n, true, prefs))
+	require.Equal(t, channels.Quiet{}, w.hush(&lane{}, &n, prefs))
+	now = now.Add(10 * time.Minute)
+	require.True(t, w.held(&n, true, prefs))
+	require.Equal(t, county.NoticeDropped, n.Status)
+	require.False(t, Matters(n.Event))
 }
 
 func TestTemplatesOfTheChannelComeFirst(t *testing.T) {

@@ -172,6 +172,13 @@ func (w *worker) held(n *county.Notice, known bool, prefs *county.NoticePrefs) b
 		fail(n, "no_recipient", now)
 		return true
 	}
+	if n.Event == county.NoticeSignIn {
+		if !now.Before(n.About.Until) {
+			drop(n, "too_late")
+			return true
+		}
+		return false
+	}
 	if prefs.AllOff {
 		drop(n, "opted_out")
 		return true
@@ -209,7 +216,7 @@ func (w *worker) choose(n *county.Notice, who *county.Recipient, prefs *county.N
 		if !held {
 			until, held = l.resting(now)
 		}
-		if end, ok := w.hush(l, prefs).Around(now.In(w.names.zone)); ok {
+		if end, ok := w.hush(l, n, prefs).Around(now.In(w.names.zone)); ok {
 			until, held = end, true
 		} else {
 			quiet = false
@@ -233,7 +240,10 @@ func (w *worker) choose(n *county.Notice, who *county.Recipient, prefs *county.N
 }
 
 // hush is the quiet stretch of a channel for somebody.
-func (w *worker) hush(l *lane, prefs *county.NoticePrefs) channels.Quiet {
+func (w *worker) hush(l *lane, n *county.Notice, prefs *county.NoticePrefs) channels.Quiet {
+	if n.Event == county.NoticeSignIn {
+		return channels.Quiet{}
+	}
 	if prefs.QuietFrom != "" {
 		return channels.Quiet{From: prefs.QuietFrom, To: prefs.QuietTo}
 	}

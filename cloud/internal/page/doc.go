@@ -13,9 +13,16 @@
 // changed. It ends Keep after the parcel's life did. Who has the link sees the parcel and may act on it: it
 // goes to the recipient's phone only.
 //
+// # My parcels
+//
+// At /my somebody types their phone number, gets six digits by message, and sees links to the pages of all their parcels. A code is derived of a random
+// nonce with the county's key and stands in no row; it is good once, for ten minutes and five tries. One goes out a minute, and five a day, to a
+// phone. Every answer is the same for a phone that nobody knows. A session is a random word in a cookie (HttpOnly, SameSite=Strict, Secure where
+// the service is reached by HTTPS) of which the store has the hash; it ends after twelve hours, or by signing out.
+//
 // # Promises
 //
-//   - At most 30 KB with all that belongs to it, in one answer; no script, no cookie, no request elsewhere.
+//   - At most 30 KB with all that belongs to it, in one answer; no script, no cookie (but at /my), no request elsewhere.
 //   - Nothing of others: no driver, no vehicle's place, no other address, no name or number.
 //   - No token, a wrong one, one of no parcel and an expired one get the same bytes and the same status; who asks for
 //     many of them waits (429, with the same words).

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"sync"
 	"time"
 )
@@ -18,6 +19,7 @@ type misses struct {
 	since time.Time
 	all   int
 	by    map[string]int
+	most  int // of one address; freeMisses where it is 0
 }
 
 // miss counts one and reports whether there were too many.
@@ -29,5 +31,5 @@ func (m *misses) miss(addr string, now time.Time) bool {
 	}
 	m.all++
 	m.by[addr]++
-	return m.by[addr] > freeMisses || m.all > hardMissing
+	return m.by[addr] > cmp.Or(m.most, freeMisses) || m.all > hardMissing
 }

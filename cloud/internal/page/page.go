@@ -56,6 +56,7 @@ type Options struct {
 	Store    Store
 	Keeping  Keeping
 	Tokens   *Tokens
+	My       *My                                                    // nil: nobody signs in
 	Code     func(locker, deposit string, generation, n int) string // what opens the cell; nil, or "": none
 	Ticket   func(locker, deposit string, generation int) string    // the same as text of a QR code; nil, or "": none
 	Registry *county.Registry
@@ -71,7 +72,9 @@ type Page struct {
 	html   *template.Template
 	policy string
 	sites  map[string]*county.Site
+	mine   *template.Template
 	missed misses
+	posts  misses // forms of MyPath
 	origin *http.CrossOriginProtection
 
 	shown, refused, limited, acts, away atomic.Uint64
@@ -93,9 +96,11 @@ func New(opt Options) *Page {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	sum := sha256.Sum256([]byte(style))
+	funcs := template.FuncMap{"style": func() template.CSS { return template.CSS(style) }}
 	p := &Page{
 		opt: opt, zone: zone, sites: map[string]*county.Site{}, origin: http.NewCrossOriginProtection(),
-		html: template.Must(template.New("page").Funcs(template.FuncMap{"style": func() template.CSS { return template.CSS(style) }}).Parse(source)),
+		html: template.Must(template.New("page").Funcs(funcs).Parse(source)),
+		mine: template.Must(template.New("my").Funcs(funcs).Parse(mySource)), posts: misses{most: myPosts},
 		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 			"'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 	}
@@ -115,7 +120,7 @@ func (p *Page) Counters() map[string]uint64 {
 // Link is the path of a parcel's page.
 func (p *Page) Link(waybill string) string { return Path + p.opt.Tokens.Token(waybill) }
 
-// ServeHTTP answers below Path.
+// ServeHTTP answers below Path, and at MyPath.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", p.policy)
@@ -129,6 +134,10 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.Set("Allow", "GET, HEAD, POST")
 		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	if r.URL.Path == MyPath && p.opt.My != nil {
+		p.serveMy(w, r)
 		return
 	}
 	waybill, ok := p.opt.Tokens.Open(strings.TrimPrefix(r.URL.Path, Path))

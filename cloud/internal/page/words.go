@@ -11,24 +11,27 @@ import (
 
 // words are the page's texts in one language.
 type words struct {
-	Lang, Other, OtherName                string
-	Title, Nothing, Away                  string
-	Confirmed, InLocker, AtOutlet         string
-	CodeIs, CodeHow, FamilyIs, FamilyGive string
-	Until, Extend                         string
-	Help, CannotOpen, NotMine, Reported   string
-	Way, All, Number                      string
-	Rate, Rated, Send                     string
-	ColdGood, ColdOut                     string
-	WhereTo, Wished, Otherwise            string
-	Wish                                  map[county.Wish]string
-	Contradicted, NoTime, Inferred        string
-	Day                                   string // layout of a day and a time
-	Just, Minutes, Hours, Days            string
-	LeftDays, LeftHours, LeftNone         string
-	Stage, Row                            map[county.Stage]string
-	Said                                  map[string]string
-	zh                                    bool
+	Lang, Other, OtherName                  string
+	Title, Nothing, Away                    string
+	Confirmed, InLocker, AtOutlet           string
+	CodeIs, CodeHow, FamilyIs, FamilyGive   string
+	Until, Extend                           string
+	Help, CannotOpen, NotMine, Reported     string
+	Way, All, Number                        string
+	Rate, Rated, Send                       string
+	ColdGood, ColdOut                       string
+	MyTitle, MyPhone, MyAsk, MySent, MyCode string
+	MyIn, MyBack, MyWrong, MyNumber         string
+	MyNone, MyOpen, MyLeave, MyAgain        string
+	WhereTo, Wished, Otherwise              string
+	Wish                                    map[county.Wish]string
+	Contradicted, NoTime, Inferred          string
+	Day                                     string // layout of a day and a time
+	Just, Minutes, Hours, Days              string
+	LeftDays, LeftHours, LeftNone           string
+	Stage, Row                              map[county.Stage]string
+	Said                                    map[string]string
+	zh                                      bool
 }
 
 var chinese = &words{
@@ -41,6 +44,8 @@ var chinese = &words{
 	Way: "走到哪了", All: "查看全部", Number: "单号",
 	Rate: "这次送件您满意吗？（5分最好）", Rated: "您的评分", Send: "提交",
 	ColdGood: "冷链件：到目前没有发现超温。", ColdOut: "冷链件：路上曾超温，正在核查。",
+	MyTitle: "我的包裹", MyPhone: "手机号", MyAsk: "获取登录码", MySent: "如果这个号码有包裹，登录码已用短信发出", MyCode: "登录码", MyIn: "登录", MyBack: "换个号码",
+	MyWrong: "登录码不对，或已过期。", MyNumber: "请核对手机号。", MyNone: "现在没有您的包裹。", MyOpen: "查看", MyLeave: "退出登录", MyAgain: "请过一分钟再试。",
 	WhereTo: "到了放哪里？", Wished: "您选了：%s", Otherwise: "改一下",
 	Wish:         map[county.Wish]string{county.WishLocker: "放智能柜", county.WishStation: "放服务站", county.WishHome: "送到家"},
 	Contradicted: "正在核查", NoTime: "时间不确定", Inferred: "随袋推断",
@@ -69,6 +74,8 @@ var english = &words{
 	Way: "Its way", All: "Show all", Number: "Number",
 	Rate: "How was it? (5 is best)", Rated: "Your rating", Send: "Send",
 	ColdGood: "Cold goods: not seen too warm so far.", ColdOut: "Cold goods: were too warm for a while, being looked into.",
+	MyTitle: "My parcels", MyPhone: "Your phone number", MyAsk: "Send me a code", MySent: "If there are parcels for this number, a code is on its way", MyCode: "Code", MyIn: "Sign in", MyBack: "Another number",
+	MyWrong: "That code is wrong, or too old.", MyNumber: "Please check the number.", MyNone: "There are no parcels for you now.", MyOpen: "Open", MyLeave: "Sign out", MyAgain: "Please try again in a minute.",
 	WhereTo: "Where shall it go?", Wished: "You chose: %s", Otherwise: "Change this",
 	Wish:         map[county.Wish]string{county.WishLocker: "Into the locker", county.WishStation: "To the station", county.WishHome: "To my door"},
 	Contradicted: "being looked into", NoTime: "time not certain", Inferred: "by its bag",

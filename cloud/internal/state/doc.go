@@ -15,6 +15,7 @@
 //   - EPCIS, CaptureEPCIS, EPCISCapture, TellEPCIS: events of room epcis. GiveTag, TagRead, LabelRead, ParcelsNamed: tags of labels.
 //   - Waybills and people: Announce, Amend, Cancel, Say, Expire; PutContainer, Pack, Unpack, Break, Count; Recipient (sealed),
 //     ParcelsOf, Amended. Exceptions, Exception; Report and EndException for what somebody reports.
+//   - Signing in to see one's parcels: AskSignIn, TrySignIn, Visitor, Leave.
 //   - The outbox: Facts, FollowFacts, Wake; Update and Tx for rooms whose rows are written with it.
 //   - The source of history: Frames, Cursor, SetCursor, Thing; and its table where no other store is set.
 //

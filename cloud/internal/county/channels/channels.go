@@ -140,7 +140,7 @@ var Values = []string{"sign", "code", "cell", "locker", "site", "until", "tail",
 // Events are those that a recipient is told of; exception has one text for each class, as exception.damage.
 var Events = []string{
 	"arrived", "deposited", "reminder", "last_day", "expired", "extended", "recoded", "collected", "late",
-	"exception", "exception.loss", "exception.damage", "exception.misdelivery", "resolved", "offline",
+	"exception", "exception.loss", "exception.damage", "exception.misdelivery", "resolved", "offline", "sign_in",
 }
 
 var (
