@@ -95,8 +95,12 @@ export const checkClock = async () => {
 
 let parcelAsk = new AbortController();
 
-/** Fetches parcels for the search; the answer to an older question is dropped. */
-export async function findParcels(more = false) {
+let found: Promise<void> = Promise.resolve();
+
+/** Fetches parcels for the search; the answer to an older question is dropped, and whoever asked it waits for the newer one's. */
+export const findParcels = (more = false): Promise<void> => (found = askParcels(more));
+
+async function askParcels(more: boolean): Promise<void> {
   parcelAsk.abort();
   parcelAsk = new AbortController();
   const p = new URLSearchParams({ limit: "60" });
@@ -111,6 +115,7 @@ export async function findParcels(more = false) {
     });
   } catch (e) {
     if (!(e instanceof DOMException)) throw e;
+    await found;
   }
 }
 
