@@ -30,6 +30,7 @@ type commit struct {
 	latest     map[[2]string]*last
 	fixes      map[string][]fix
 	climates   map[string][]climate
+	tracks     [][]any
 	evidence   map[string]county.Sighting
 	results    []result
 	refused    []county.Refusal
@@ -273,7 +274,7 @@ func (c *commit) keepLatest(device string, a *county.Arrival, r *telemetry.Readi
 		old = &last{at: -1}
 		c.latest[key] = old
 	}
-	if at > old.at || at == old.at && string(r.Body) > old.body {
+	if at > old.at || at == old.at && (string(r.Body) > old.body || string(r.Body) == old.body && string(d.TQ) > old.tq) {
 		*old = last{at: at, tq: string(d.TQ), received: ms(a.Received), body: string(r.Body)}
 	}
 }

@@ -32,6 +32,10 @@
 // Which scan belongs to which deposit is read as pairings of a stretch of a gateway's time, before and after fresh evidence
 // is put: what differs is folded again. What is read grows with what happened at doors, not with scans.
 //
+// Stays of vehicles and spells of boxes out of their limits are functions of marks: one word for each millisecond of which something was
+// told, kept as traces of ten minutes, the last in the row of its thing, those before it in tracks for 60 days. What comes in order
+// reads no more than that row; what comes late reads the traces that it reaches.
+//
 // # Facts
 //
 // What others have to be told is written in the transaction that made it true and numbered there without a gap, under the lock of

@@ -1,13 +1,8 @@
 package state
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"maps"
-	"slices"
-	"strings"
-	"time"
 
 	"yizhan/cloud/internal/coldchain"
 	"yizhan/cloud/internal/county"
@@ -18,14 +13,6 @@ import (
 type fix struct {
 	county.Dated
 	pos county.Position
-}
-
-// compare orders fixes by time; those of one moment in an order that doesn't depend on which came first.
-func (f fix) compare(o fix) int {
-	if c := f.At.Compare(o.At); c != 0 {
-		return c
-	}
-	return strings.Compare(f.doc(), o.doc())
 }
 
 // doc is the position as its row has it.
@@ -50,12 +37,13 @@ type van struct {
 	tq       string
 	position string // county.Position
 	open     county.Stay
-	pos      *county.Position // decoded, of the last fix of this transaction
+	track    track
+	pos      *county.Position // decoded, when it is of this transaction
 }
 
 func readVans(ctx context.Context, c conn, ids []string, lock bool) (map[string]*van, error) {
 	w := c.words()
-	q, args := "select id, version, at_ms, tq, position, stay_site, stay_from, stay_to from vehicles", []any(nil)
+	q, args := "select id, version, at_ms, tq, position, stay_site, stay_from, stay_to, since_ms, trace from vehicles", []any(nil)
 	if ids != nil {
 		q, args = q+" where "+w.in("id", "$1"), []any{w.list(ids)}
 	}
@@ -67,20 +55,32 @@ func readVans(ctx context.Context, c conn, ids []string, lock bool) (map[string]
 	err := c.each(ctx, func(scan func(...any) error) error {
 		v := &van{}
 		var from, to int64
-		err := scan(&v.id, &v.version, &v.at, &v.tq, &v.position, &v.open.Site, &from, &to)
+		var trace string
+		err := scan(&v.id, &v.version, &v.at, &v.tq, &v.position, &v.open.Site, &from, &to, &v.track.since, &trace)
+		if err != nil {
+			return err
+		}
 		v.open.Vehicle, v.open.From, v.open.To = v.id, moment(from), moment(to)
+		v.track.thing = "vehicle/" + v.id
 		vans[v.id] = v
+		v.track.trace, err = county.ParseTrace(trace)
 		return err
 	}, q, args...)
 	return vans, err
 }
 
-func (v *van) row() []any {
+// doc is the position as the row has it.
+func (v *van) doc() string {
 	if v.pos != nil {
 		b, _ := json.Marshal(v.pos) // numbers and words always marshal
-		v.position = string(b)
+		return string(b)
 	}
-	return []any{v.id, v.version, v.at, v.tq, v.position, v.open.Site, ms(v.open.From), ms(v.open.To)}
+	return v.position
+}
+
+func (v *van) row() []any {
+	v.position = v.doc()
+	return []any{v.id, v.version, v.at, v.tq, v.position, v.open.Site, ms(v.open.From), ms(v.open.To), v.track.since, v.track.trace.String()}
 }
 
 // lockVans locks the rows of vehicles in order, and makes those that are new.
@@ -101,169 +101,6 @@ func (c *commit) lockVans(ctx context.Context, ids []string) (map[string]*van, e
 	return readVans(ctx, c.c, ids, true)
 }
 
-// moveVehicles takes every fix through the fences, and the newest to be the position.
-func (c *commit) moveVehicles(ctx context.Context) error {
-	if len(c.fixes) == 0 {
-		return nil
-	}
-	ids := slices.Sorted(maps.Keys(c.fixes))
-	vans, err := c.lockVans(ctx, ids)
-	if err != nil {
-		return err
-	}
-	var rows [][]any
-	for _, id := range ids {
-		v, fixes := vans[id], c.fixes[id]
-		slices.SortFunc(fixes, fix.compare)
-		late := fixes
-		for i := range fixes {
-			if v.open.From.IsZero() || !fixes[i].At.Before(v.open.From) {
-				late = fixes[:i]
-				break
-			}
-		}
-		crossed, more := c.drive(v, fixes[len(late):])
-		if err := c.putStays(ctx, id, more); err != nil { // now: a late fix may be near them
-			return err
-		}
-		if newest := &fixes[len(fixes)-1]; ms(newest.At) > v.at || ms(newest.At) == v.at && newest.doc() > v.position {
-			v.at, v.tq, v.pos = ms(newest.At), string(newest.TQ), &newest.pos
-		}
-		if len(late) > 0 {
-			changed, err := c.lateFixes(ctx, v, late)
-			if err != nil {
-				return err
-			}
-			crossed = crossed || changed
-		}
-		if crossed {
-			if err := c.fenced(ctx, id, fixes[0].At); err != nil {
-				return err
-			}
-		}
-		v.version++
-		rows = append(rows, v.row())
-		c.vans[id] = v
-	}
-	return c.c.put(ctx, vehiclesTable, rows)
-}
-
-// putStays puts stays that are over.
-func (c *commit) putStays(ctx context.Context, id string, stays []county.Stay) error {
-	var rows [][]any
-	for _, s := range stays {
-		rows = append(rows, []any{id, ms(s.From), ms(s.To), s.Site})
-	}
-	return c.c.put(ctx, staysTable, rows)
-}
-
-// drive takes fixes that are not before the open stay through the fences. It tells whether the
-// vehicle crossed one, and the stays that ended.
-func (c *commit) drive(v *van, fixes []fix) (crossed bool, closed []county.Stay) {
-	for len(fixes) > 0 && !v.open.From.IsZero() && vehicle.Extend(&v.open, c.reg.sites, fixes[0].track()) {
-		fixes = fixes[1:]
-	}
-	if len(fixes) == 0 {
-		return false, nil
-	}
-	var stays []county.Stay
-	if !v.open.From.IsZero() {
-		stays = append(stays, v.open)
-	}
-	for i := range fixes {
-		if n := len(stays); n > 0 && vehicle.Extend(&stays[n-1], c.reg.sites, fixes[i].track()) {
-			continue
-		}
-		stays, _ = vehicle.Track(stays, c.reg.sites, v.id, fixes[i].track())
-	}
-	n := len(stays)
-	if n == 0 {
-		return false, nil
-	}
-	crossed = n > 1 || v.open.From.IsZero() || stays[0].Site != v.open.Site
-	v.open = stays[n-1]
-	return crossed, stays[:n-1]
-}
-
-func (f *fix) track() vehicle.Fix { return vehicle.Fix{At: f.At, Lat: f.pos.Lat, Lon: f.pos.Lon} }
-
-// lateFixes takes fixes from before the open stay into the stays they fall between.
-func (c *commit) lateFixes(ctx context.Context, v *van, late []fix) (changed bool, err error) {
-	from, to := late[0].At.Add(-vehicle.Gap), late[len(late)-1].At.Add(vehicle.Gap)
-	near, err := readStays(ctx, c.c, []string{v.id}, from, to)
-	if err != nil {
-		return false, err
-	}
-	old := near[v.id]
-	stays := slices.Clone(old)
-	withOpen := !v.open.From.After(to)
-	if withOpen {
-		stays = append(stays, v.open)
-	}
-	before := slices.Clone(stays)
-	for i := range late {
-		stays, _ = vehicle.Track(stays, c.reg.sites, v.id, late[i].track())
-	}
-	if slices.Equal(before, stays) {
-		return false, nil
-	}
-	if withOpen {
-		v.open, stays = stays[len(stays)-1], stays[:len(stays)-1]
-	}
-	for _, s := range old {
-		if _, err := c.c.exec(ctx, "delete from stays where vehicle = $1 and from_ms = $2", v.id, ms(s.From)); err != nil {
-			return false, err
-		}
-	}
-	return true, c.putStays(ctx, v.id, stays)
-}
-
-// readStays reads the closed stays of vehicles that reach into from..to, by vehicle, ascending.
-func readStays(ctx context.Context, c conn, ids []string, from, to time.Time) (map[string][]county.Stay, error) {
-	w := c.words()
-	out := map[string][]county.Stay{}
-	err := c.each(ctx, func(scan func(...any) error) error {
-		var s county.Stay
-		var a, b int64
-		err := scan(&s.Vehicle, &a, &b, &s.Site)
-		s.From, s.To = moment(a), moment(b)
-		out[s.Vehicle] = append(out[s.Vehicle], s)
-		return err
-	}, "select vehicle, from_ms, to_ms, site from stays where "+w.in("vehicle", "$1")+" and to_ms >= $2 and from_ms <= $3 order by vehicle, from_ms", w.list(ids), ms(from), ms(to))
-	return out, err
-}
-
-// fenced marks the parcels that a change of a vehicle's stays since a time may concern: those
-// aboard, and those whose tags its reader saw from a day before on.
-func (c *commit) fenced(ctx context.Context, id string, since time.Time) error {
-	mark := func(scan func(...any) error) error {
-		var waybill string
-		err := scan(&waybill)
-		c.parcels[waybill] = true
-		return err
-	}
-	if err := c.c.each(ctx, mark, "select waybill from parcels where place <> '' and place = $1", "vehicle/"+id); err != nil {
-		return err
-	}
-	var epcs []string
-	seen := map[string]bool{}
-	err := c.c.each(ctx, func(scan func(...any) error) error {
-		var s string
-		err := scan(&s)
-		if waybill, ok := strings.CutPrefix(s, "parcel/"); ok { // a person said so
-			c.parcels[waybill] = true
-		} else if strings.HasPrefix(s, "epc/") && !seen[s] {
-			seen[s] = true
-			epcs = append(epcs, s)
-		}
-		return err
-	}, "select subject from evidence where thing = $1 and at_ms >= $2 and thing >= 'vehicle/' and thing < 'vehicle0'", "vehicle/"+id, ms(since.Add(-24*time.Hour)))
-	if err != nil {
-		return err
-	}
-	return c.markTags(ctx, epcs)
-}
-
 type climate struct {
 	county.Dated
 	body telemetry.Climate
@@ -275,20 +112,10 @@ func (c *commit) climate(id string, r *telemetry.Reading, d county.Dated) {
 	}
 }
 
-// compare is as that of fixes.
-func (m climate) compare(o climate) int {
-	if c := m.At.Compare(o.At); c != 0 {
-		return c
-	}
-	return bytes.Compare(m.body.AppendJSON(nil), o.body.AppendJSON(nil))
-}
-
-// measured is the climate of a box as its row has it.
-func measured(box *county.ColdBox) string {
-	if box.Climate == nil {
-		return ""
-	}
-	b, _ := json.Marshal(box.Climate.Value) // numbers and words always marshal
+// doc is the climate as its row has it.
+func (m *climate) doc() string {
+	v := coldchain.Climate(&m.body)
+	b, _ := json.Marshal(&v) // numbers and words always marshal
 	return string(b)
 }
 
@@ -298,11 +125,17 @@ type box struct {
 	version, at int64
 	tq, climate string
 	outMS, out  int64
+	inMS        int64
+	track       track
+}
+
+func (b *box) row() []any {
+	return []any{b.id, b.version, b.at, b.tq, b.climate, b.outMS, b.out, b.inMS, b.track.since, b.track.trace.String()}
 }
 
 func readBoxes(ctx context.Context, c conn, ids []string, lock bool) (map[string]*box, error) {
 	w := c.words()
-	q, args := "select id, version, at_ms, tq, climate, out_ms, is_out from cold_boxes", []any(nil)
+	q, args := "select id, version, at_ms, tq, climate, out_ms, is_out, in_ms, since_ms, trace from cold_boxes", []any(nil)
 	if ids != nil {
 		q, args = q+" where "+w.in("id", "$1"), []any{w.list(ids)}
 	}
@@ -313,55 +146,17 @@ func readBoxes(ctx context.Context, c conn, ids []string, lock bool) (map[string
 	boxes := map[string]*box{}
 	err := c.each(ctx, func(scan func(...any) error) error {
 		b := &box{}
-		err := scan(&b.id, &b.version, &b.at, &b.tq, &b.climate, &b.outMS, &b.out)
+		var trace string
+		if err := scan(&b.id, &b.version, &b.at, &b.tq, &b.climate, &b.outMS, &b.out, &b.inMS, &b.track.since, &trace); err != nil {
+			return err
+		}
+		b.track.thing = "coldbox/" + b.id
 		boxes[b.id] = b
+		var err error
+		b.track.trace, err = county.ParseTrace(trace)
 		return err
 	}, q, args...)
 	return boxes, err
-}
-
-// measureBoxes takes every climate reading that is newer than the box's through its limits.
-func (c *commit) measureBoxes(ctx context.Context) error {
-	if len(c.climates) == 0 {
-		return nil
-	}
-	ids := slices.Sorted(maps.Keys(c.climates))
-	boxes, err := readBoxes(ctx, c.c, ids, true)
-	if err != nil {
-		return err
-	}
-	var rows [][]any
-	for _, id := range ids {
-		b := boxes[id]
-		if b == nil {
-			b = &box{id: id}
-		}
-		noun, err := c.reg.boxOf(id, b)
-		if err != nil {
-			return err
-		}
-		list, newer := c.climates[id], false
-		slices.SortFunc(list, climate.compare)
-		for _, m := range list {
-			next := coldchain.Measure(noun, m.body, m.At, m.TQ)
-			if at := ms(m.At); at > b.at || at == b.at && measured(&next) > measured(&noun) {
-				noun = next
-				b.at, b.tq, newer = at, string(m.TQ), true
-			}
-		}
-		if !newer {
-			continue
-		}
-		b.climate, b.out, b.outMS = measured(&noun), oneIf(noun.Out), 0
-		if noun.OutFrom != nil {
-			b.outMS = ms(*noun.OutFrom)
-		}
-		b.version++
-		noun.Version = b.version
-		rows = append(rows, []any{id, b.version, b.at, b.tq, b.climate, b.outMS, b.out})
-		c.changes = append(c.changes, county.Change{Kind: county.ColdBoxChanged, ID: id, Version: b.version, Object: noun})
-	}
-	return c.c.put(ctx, coldBoxesTable, rows)
 }
 
 // boxOf is a cold box as the API shows it; b may be nil.

@@ -2,6 +2,6 @@
 // vehicle stays. Fences have a hysteresis: a vehicle is inside when a fix lies within the
 // fence, and outside when one lies beyond it by a fifth and 30 m. It touches no store and no clock.
 //
-// Fixes give the same stays in any order, but for two cases that are not promised: fixes between
-// a fence and its outer edge (they say where the vehicle was before), and two places told for one millisecond.
+// A fix is a mark of the vehicle's trace, and the stays are a function of that set of marks alone: Follow makes them in the order of time,
+// Refold puts right what a late mark changes, reading no more of the trace than that reaches.
 package vehicle

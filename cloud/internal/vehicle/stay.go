@@ -2,6 +2,7 @@ package vehicle
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"yizhan/cloud/internal/county"
@@ -11,90 +12,86 @@ import (
 // stay, so that what is told of it later has its own place in the order.
 const Gap = 2 * time.Minute
 
-// Fix is a dated position.
-type Fix struct {
-	At       time.Time
-	Lat, Lon float64
-}
+// onEdge begins the words of marks between a fence and its outer edge.
+const onEdge = "+"
 
-// Track lays a fix into the stays of one vehicle, which are ascending and don't overlap, and
-// tells which it changed. Fixes may come in any order; a fix told twice changes nothing.
-func Track(stays []county.Stay, sites []county.Site, vehicle string, f Fix) (out []county.Stay, changed bool) {
-	zone, site := Locate(sites, f.Lat, f.Lon)
-	i, within := slices.BinarySearchFunc(stays, f.At, func(s county.Stay, t time.Time) int {
-		switch {
-		case s.To.Before(t):
-			return -1
-		case s.From.After(t):
-			return 1
-		}
-		return 0
-	})
+// Word is where a fix lies, as a mark of a vehicle's trace has it: the site within whose fence, nothing outside of all, and
+// "+" with the site between the fence and its outer edge. Of two fixes at one moment the greater word counts: inside, edge, outside.
+func Word(sites []county.Site, lat, lon float64) string {
+	zone, site := Locate(sites, lat, lon)
 	if zone == Edge {
-		return edge(stays, i, within, f.At, site)
+		return onEdge + site
 	}
-	if within {
-		if stays[i].Site == site {
-			return stays, false
+	return site
+}
+
+// Follow lays marks that come after stays, in their order, into them. It uses the array of stays.
+//
+// A mark inside or outside lengthens the last stay when it is of that place and near in time; otherwise it begins a stay. A mark on an edge
+// lengthens the last stay when that is near in time and either of this site or of none; otherwise it says nothing.
+func Follow(stays []county.Stay, vehicle string, marks ...county.Mark) []county.Stay {
+	for _, m := range marks {
+		site, edge := strings.CutPrefix(m.Word, onEdge)
+		n := len(stays) - 1
+		switch {
+		case n >= 0 && m.At-stays[n].To.UnixMilli() <= gapMS && (stays[n].Site == site || edge && stays[n].Site == ""):
+			stays[n].To = moment(m.At)
+		case !edge:
+			stays = append(stays, county.Stay{Vehicle: vehicle, Site: site, From: moment(m.At), To: moment(m.At)})
 		}
-		return split(stays, i, vehicle, site, f.At), true
 	}
-	before := i > 0 && stays[i-1].Site == site && f.At.Sub(stays[i-1].To) <= Gap
-	after := i < len(stays) && stays[i].Site == site && stays[i].From.Sub(f.At) <= Gap
-	out = slices.Clone(stays)
-	switch {
-	case before && after:
-		out[i-1].To = out[i].To
-		out = slices.Delete(out, i, i+1)
-	case before:
-		out[i-1].To = f.At
-	case after:
-		out[i].From = f.At
-	default:
-		out = slices.Insert(out, i, county.Stay{Vehicle: vehicle, Site: site, From: f.At, To: f.At})
-	}
-	return out, true
+	return stays
 }
 
-// Extend lengthens the last stay of a vehicle by a fix that lies after it, near in time and of the same
-// place: what most fixes do. It reports whether it did; if not, Track knows what to do.
-func Extend(last *county.Stay, sites []county.Site, f Fix) bool {
-	if f.At.Before(last.To) || f.At.Sub(last.To) > Gap {
-		return false
+const gapMS = int64(Gap / time.Millisecond)
+
+func moment(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// Refold returns the stays that Follow makes of all marks, after some between from and to came or became others.
+// old are the stays before that, at least those that end at from - Gap or later and begin until the moment until; trace has all marks of
+// from - Gap to until, in Unix milliseconds. ok is false when what changed may reach further than until.
+//
+// A mark inside or outside leaves the same, whatever was before it: from the first of them after to on, the old stays hold.
+func Refold(old []county.Stay, vehicle string, trace county.Trace, from, to, until int64) (stays []county.Stay, ok bool) {
+	i := 0
+	for i < len(old) && old[i].From.UnixMilli() < from {
+		i++
 	}
-	zone, site := Locate(sites, f.Lat, f.Lon)
-	if zone == Edge || site != last.Site {
-		return false
+	stays = slices.Clone(old[:i])
+	if i > 0 && old[i-1].To.UnixMilli() >= from { // it was there from Gap before at the latest
+		stays[i-1].To = moment(max(old[i-1].From.UnixMilli(), from-gapMS))
 	}
-	last.To = f.At
-	return true
+	for _, m := range trace {
+		if m.At < from && (m.At < from-gapMS || i > 0 && m.At <= stays[i-1].To.UnixMilli()) {
+			continue
+		}
+		if m.At > to {
+			j := begun(old, m.At)
+			if silent(old[:j], m.At) && silent(stays, m.At) {
+				return append(stays, old[j:]...), true
+			}
+			if !strings.HasPrefix(m.Word, onEdge) && j > 0 && old[j-1].To.UnixMilli() >= m.At {
+				stays = Follow(stays, vehicle, m)
+				stays[len(stays)-1].To = old[j-1].To
+				return append(stays, old[j:]...), true
+			}
+		}
+		stays = Follow(stays, vehicle, m)
+	}
+	j := begun(old, until)
+	return append(stays, old[j:]...), silent(old[:j], until) && silent(stays, until)
 }
 
-// edge handles a fix between a fence and its outer edge: it lengthens the stay before it, when
-// that is near in time and either of the same site or of none.
-func edge(stays []county.Stay, i int, within bool, at time.Time, site string) ([]county.Stay, bool) {
-	if within || i == 0 || at.Sub(stays[i-1].To) > Gap || stays[i-1].Site != "" && stays[i-1].Site != site {
-		return stays, false
+// begun counts the stays that began until a moment.
+func begun(stays []county.Stay, at int64) (n int) {
+	for n < len(stays) && stays[n].From.UnixMilli() <= at {
+		n++
 	}
-	out := slices.Clone(stays)
-	out[i-1].To = at
-	if i < len(out) && out[i].Site == out[i-1].Site && out[i].From.Sub(at) <= Gap {
-		out[i-1].To = out[i].To
-		out = slices.Delete(out, i, i+1)
-	}
-	return out, true
+	return n
 }
 
-// split makes room for a fix of another zone inside a stay.
-func split(stays []county.Stay, i int, vehicle, site string, at time.Time) []county.Stay {
-	s := stays[i]
-	var parts []county.Stay
-	if s.From.Before(at) {
-		parts = append(parts, county.Stay{Vehicle: vehicle, Site: s.Site, From: s.From, To: at.Add(-time.Millisecond)})
-	}
-	parts = append(parts, county.Stay{Vehicle: vehicle, Site: site, From: at, To: at})
-	if s.To.After(at) {
-		parts = append(parts, county.Stay{Vehicle: vehicle, Site: s.Site, From: at.Add(time.Millisecond), To: s.To})
-	}
-	return slices.Replace(slices.Clone(stays), i, i+1, parts...)
+// silent reports whether no stay reaches to within Gap of a moment.
+func silent(stays []county.Stay, at int64) bool {
+	n := len(stays)
+	return n == 0 || at-stays[n-1].To.UnixMilli() > gapMS
 }

@@ -1,6 +1,7 @@
 package vehicle
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -39,16 +40,12 @@ var t0 = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 
 func at(s int) time.Time { return t0.Add(time.Duration(s) * time.Second) }
 
-func run(fixes ...Fix) (stays []county.Stay) {
-	for _, f := range fixes {
-		stays, _ = Track(stays, sites, "v01", f)
-	}
-	return stays
-}
+// run is the stays of fixes in the order of time.
+func run(fixes ...county.Mark) []county.Stay { return Follow(nil, "v01", fixes...) }
 
-func fix(s int, metres float64) Fix {
+func fix(s int, metres float64) county.Mark {
 	lat, lon := south(metres)
-	return Fix{at(s), lat, lon}
+	return county.Mark{At: at(s).UnixMilli(), Word: Word(sites, lat, lon)}
 }
 
 func TestHysteresisKeepsAVehicleWhereItWas(t *testing.T) {
@@ -59,40 +56,57 @@ func TestHysteresisKeepsAVehicleWhereItWas(t *testing.T) {
 }
 
 func TestSilenceEndsAStay(t *testing.T) {
-	got := run(fix(0, 0), fix(600, 0))
-	require.Len(t, got, 2)
-	got = run(fix(0, 0), fix(600, 0), fix(300, 5000))
-	require.Equal(t, []string{"wh", "", "wh"}, []string{got[0].Site, got[1].Site, got[2].Site})
+	require.Len(t, run(fix(0, 0), fix(600, 0)), 2)
+	require.Equal(t, []county.Stay{{Vehicle: "v01", Site: "wh", From: at(0), To: at(0)}}, run(fix(0, 0), fix(600, 250)), "an edge begins nothing")
 }
 
-// Clear fixes give the same stays in any order, told any number of times.
+// Fixes in any order, in groups, told again, and with two places at one moment, give the stays that the same fixes give in the order of time;
+// whatever stretch of the trace was read.
 func TestOrderMakesNoDifference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var fixes []Fix
-		s := 0
-		for range rapid.IntRange(1, 30).Draw(t, "n") {
-			s += rapid.IntRange(1, 200).Draw(t, "after")
-			fixes = append(fixes, fix(s, rapid.SampledFrom([]float64{0, 50, 5000}).Draw(t, "where")))
+		mark := rapid.Custom(func(t *rapid.T) county.Mark {
+			return fix(rapid.SampledFrom([]int{1, 7, 40, 119, 120, 121}).Draw(t, "unit")*rapid.IntRange(0, 12).Draw(t, "s"), rapid.SampledFrom([]float64{0, 199, 201, 269, 271, 5000, -140, -390, -300}).Draw(t, "where"))
+		})
+		marks := rapid.SliceOfN(mark, 1, 40).Draw(t, "marks")
+		marks = append(marks, rapid.SliceOfN(rapid.SampledFrom(marks), 0, 5).Draw(t, "again")...)
+		var trace county.Trace
+		var stays []county.Stay
+		for len(marks) > 0 {
+			n := rapid.IntRange(1, min(5, len(marks))).Draw(t, "group")
+			from, to := marks[0].At, marks[0].At
+			for _, m := range marks[:n] {
+				from, to = min(from, m.At), max(to, m.At)
+				trace, _ = trace.Add(m)
+			}
+			stays = refolded(t, stays, trace, from, to)
+			require.Equal(t, run(trace...), stays)
+			marks = marks[n:]
 		}
-		want := run(fixes...)
-		order := rapid.Permutation(fixes).Draw(t, "order")
-		got := run(append(order, rapid.SampledFrom(fixes).Draw(t, "again"))...)
-		require.Equal(t, places(want, fixes), places(got, fixes))
 	})
 }
 
-// places is in which site each fix lies.
-func places(stays []county.Stay, fixes []Fix) (out []string) {
-	for _, f := range fixes {
-		site := "none"
-		for _, s := range stays {
-			if !f.At.Before(s.From) && !f.At.After(s.To) {
-				site = s.Site
+// refolded is Refold over as little of the trace as it takes.
+func refolded(t *rapid.T, stays []county.Stay, trace county.Trace, from, to int64) []county.Stay {
+	more := rapid.Int64Range(0, 5*gapMS).Draw(t, "more")
+	for until := to + rapid.Int64Range(0, 2*gapMS).Draw(t, "reads"); ; until += 3 * gapMS {
+		require.Less(t, until, at(7200).UnixMilli(), "ends")
+		var near county.Trace
+		for _, m := range trace {
+			if m.At >= from-gapMS-more && m.At <= until {
+				near = append(near, m)
 			}
 		}
-		out = append(out, site)
+		i, j := 0, len(stays)
+		for i < len(stays) && stays[i].To.UnixMilli() < from-gapMS {
+			i++
+		}
+		for j > i && stays[j-1].From.UnixMilli() > until {
+			j--
+		}
+		if again, ok := Refold(stays[i:j], "v01", near, from, to, until); ok {
+			return slices.Concat(stays[:i], again, stays[j:])
+		}
 	}
-	return out
 }
 
 func TestPositionWithoutAPlaceIsNone(t *testing.T) {

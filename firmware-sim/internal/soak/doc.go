@@ -28,8 +28,8 @@
 //     only then, a loss that nobody could know of is counted apart
 //   - no event is in the evidence twice, and nothing is in the archive that no device said
 //   - the ledger adds up: produced is what the boards made, counted by this package at the spool
-//   - evidence, latest values, cells, parcels and cold boxes are as a fresh store makes them of the same frames in another order, where all readings
-//     are dated
+//   - evidence, latest values, cells, parcels, vehicles with their stays and tracks, and cold boxes are as a fresh store makes them of
+//     the same frames in another order, where all readings are dated
 //   - the archive verifies, from the first record to the last
 //
 // # Running

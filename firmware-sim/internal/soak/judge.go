@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
 	"yizhan/broker/frame"
 	"yizhan/cloud/service"
@@ -261,21 +260,10 @@ func (w *world) judgeState(frames []service.Archived) error {
 	if err != nil {
 		return err
 	}
-	same := slices.Equal(have, want)
-	have, want = w.setStaysApart(have), w.setStaysApart(want)
-	if !same && slices.Equal(have, want) {
-		w.result.Stays++
-	}
 	if !slices.Equal(have, want) {
 		w.fail("state differs from a fresh fold:\n%s", differ(have, want))
 	}
 	return nil
-}
-
-// setStaysApart leaves out what is known to depend on the order of arrival: where a stay ends whose last fix lies between a
-// fence and its outer edge.
-func (w *world) setStaysApart(lines []string) []string {
-	return slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "stays") || strings.HasPrefix(l, "vehicles") })
 }
 
 // differ lists what only one of two has.

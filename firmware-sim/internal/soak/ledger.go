@@ -139,9 +139,10 @@ func (c *cloud) told() (out []string, err error) {
 		"select 'latest', device, kind, at_ms, tq, body from latest where kind <> 'result' order by device, kind",
 		"select 'cells', locker, cell, state, since_ms, waybill from cells order by locker, cell",
 		"select 'parcels', waybill, stage, since_ms, place, cell, inferred from parcels order by waybill",
-		"select 'vehicles', id, at_ms, tq, position, stay_site, stay_from, stay_to from vehicles order by id",
+		"select 'vehicles', id, at_ms, tq, position, stay_site, stay_from, stay_to, trace from vehicles order by id",
 		"select 'stays', vehicle, from_ms, to_ms, site from stays order by vehicle, from_ms",
-		"select 'cold_boxes', id, at_ms, tq, climate, is_out from cold_boxes order by id",
+		"select 'cold_boxes', id, at_ms, tq, climate, is_out, out_ms, in_ms, trace from cold_boxes order by id",
+		"select 'tracks', thing, span, trace from tracks order by thing, span",
 	} {
 		cols := strings.Count(q[:strings.Index(q, " from ")], ",") + 1
 		err := c.look.rows(func(scan func(...any) error) error {

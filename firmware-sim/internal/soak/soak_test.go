@@ -111,7 +111,6 @@ func table(results []Result) string {
 		sum.Lost += r.Lost
 		sum.Doubled += r.Doubled
 		sum.Unexplained += r.Unexplained
-		sum.Stays += r.Stays
 		for k, n := range r.Faults {
 			sum.Faults[k] += n
 		}
@@ -133,6 +132,5 @@ func table(results []Result) string {
 	row("lost", sum.Lost)
 	row("doubled", sum.Doubled)
 	row("unexplained", sum.Unexplained)
-	row("seeds with stays out of order", sum.Stays)
 	return b.String()
 }

@@ -40,7 +40,6 @@ type Result struct {
 	Lost        int    // of them gone
 	Doubled     int    // events that count twice
 	Unexplained int    // records of the ledger that nothing explains and nothing destroyed
-	Stays       int    // 1 where stays in fences depended on the order of arrival
 	Faults      map[string]int
 }
 
