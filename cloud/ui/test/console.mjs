@@ -122,6 +122,25 @@ const steps = {
     await page.keyboard.press("Escape");
   },
 
+  async "a waybill is announced, and what its address doesn't tell is settled"() {
+    const page = globalThis.page;
+    await page.getByRole("button", { name: "登记运单" }).click();
+    await page.getByLabel("运单号").fill("YZ2600000101");
+    await page.getByLabel("村 / 地址").fill("远山坳");
+    await page.getByRole("button", { name: "提交运单" }).click();
+    await page.getByText("地址没有匹配到服务站").first().waitFor();
+    await shot(page, "waybill");
+    await page.getByRole("button", { name: /^异常/ }).click();
+    const wrong = page.locator(".letter.wrong", { hasText: "YZ2600000101" });
+    await wrong.locator("select").selectOption("out-baihe");
+    await page.locator(".letter.wrong.over", { hasText: "YZ2600000101" }).waitFor();
+    await shot(page, "exceptions");
+    await page.getByRole("button", { name: "短信箱" }).click();
+    await page.locator(".view h2", { hasText: "短信箱" }).waitFor();
+    await page.keyboard.press("Escape");
+    assert.equal(await page.locator(".view").count(), 0);
+  },
+
   async "the keyboard reaches everything, in English too"() {
     const page = globalThis.page;
     await page.getByRole("button", { name: "English" }).click();
