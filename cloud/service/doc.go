@@ -17,7 +17,8 @@
 //
 // # Ports
 //
-// listen serves the console and the API; /healthz, /metrics and /openapi.json are served without a login
+// listen serves the console, the courier's page and the API, by TLS where the configuration has a certificate (renewed files are
+// read within a minute); /healthz, /metrics and /openapi.json are served without a login
 // on ops, or on listen where only this machine reaches it.
 //
 // # Metrics

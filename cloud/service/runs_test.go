@@ -2,11 +2,14 @@ package service_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
 	"image"
 	"image/color"
 	"image/draw"
 	"image/png"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,4 +136,39 @@ func TestE2ERun(t *testing.T) {
 			require.Equal(t, "image/jpeg", resp.Header.Get("Content-Type"))
 		}
 	}
+}
+
+// By https the console and the courier's page come with cookies that no plain line carries, and HTTP/2.
+func TestTheConsoleByHTTPS(t *testing.T) {
+	w := newTown(t)
+	w.stop()
+	w.cfg.TLS.Cert, w.cfg.TLS.Key = filepath.Join(w.dir, "ca", "server.crt"), filepath.Join(w.dir, "ca", "server.key")
+	w.start()
+	t.Cleanup(func() { w.stop() })
+	link := w.svc.Link()
+	require.True(t, strings.HasPrefix(link, "https://"), link)
+	base, _, _ := strings.Cut(link, "/#")
+	root, err := os.ReadFile(filepath.Join(w.dir, "ca", "ca.crt"))
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(root))
+	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	do := func(method, url, body string) *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/json")
+		resp, err := client.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp
+	}
+	page := do("GET", base+"/run/", "")
+	require.Equal(t, 2, page.ProtoMajor)
+	require.Contains(t, page.Header.Get("Permissions-Policy"), "camera=(self)")
+	require.Contains(t, do("GET", base+"/", "").Header.Get("Permissions-Policy"), "camera=()")
+	in := do("POST", base+"/session", `{"token":"`+w.token()+`"}`)
+	require.Equal(t, 204, in.StatusCode)
+	require.True(t, in.Cookies()[0].Secure)
+	require.Equal(t, 400, do("GET", strings.Replace(base, "https://", "http://", 1)+"/", "").StatusCode, "nothing is told by http")
+	require.Equal(t, 401, do("GET", base+"/api/v1/run/kit", "").StatusCode)
 }

@@ -42,14 +42,22 @@ command: {lease: 1h}
 log: loud
 demo: yes
 speed: 0
+tls: {cert: c.pem}
 `))
 	require.Error(t, err)
 	for _, want := range []string{
 		"c.yaml:1:9: listen", "c.yaml:2:6: ops", "publik: unknown key", "c.yaml:4:9: public", "mqtt.ca", "mqtt.key",
-		"c.yaml:6:8: state", "c.yaml:7:10: history", "archive.keep", "command.lease", "c.yaml:10:6: log", "demo", "speed",
+		"c.yaml:6:8: state", "c.yaml:7:10: history", "archive.keep", "command.lease", "c.yaml:10:6: log", "demo", "speed", "tls: needs cert and key",
 	} {
 		require.ErrorContains(t, err, want)
 	}
+}
+
+func TestTLSHasAnAddressThatSaysSo(t *testing.T) {
+	_, err := config.Parse("c.yaml", []byte(minimal+"listen: 0.0.0.0:8443\npublic: http://post.example\ntls: {cert: c.pem, key: k.pem}\n"))
+	require.ErrorContains(t, err, "is not https")
+	_, err = config.Parse("c.yaml", []byte(minimal+"listen: 0.0.0.0:8443\npublic: https://post.example:8443\ntls: {cert: c.pem, key: k.pem}\n"))
+	require.NoError(t, err)
 }
 
 func TestADemoStaysOnThisMachine(t *testing.T) {

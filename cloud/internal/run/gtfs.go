@@ -20,7 +20,7 @@ const (
 
 // GTFS reads the trips of a day from a feed.
 func GTFS(body []byte, day time.Time, places Places) Imported {
-	m := &importer{places: places, day: day.Format(time.DateOnly), bad: map[string]bool{}, runs: map[string]*draft{}}
+	m := &importer{places: places, file: "trips.txt", day: day.Format(time.DateOnly), bad: map[string]bool{}, runs: map[string]*draft{}}
 	feed, err := openFeed(body)
 	if err != nil {
 		m.fault("gtfs", 0, "", "%v", err)

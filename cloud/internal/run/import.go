@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,6 +51,7 @@ type Places struct {
 // importer gathers runs and faults.
 type importer struct {
 	places Places
+	file   string // in which runs stand
 	day    string
 	out    Imported
 	bad    map[string]bool // runs with a fault
@@ -71,7 +73,7 @@ func (m *importer) fault(file string, line int, field, format string, args ...an
 
 // CSV reads a sheet of runs of a day.
 func CSV(body []byte, day string, places Places) Imported {
-	m := &importer{places: places, day: day, bad: map[string]bool{}, runs: map[string]*draft{}}
+	m := &importer{places: places, file: "csv", day: day, bad: map[string]bool{}, runs: map[string]*draft{}}
 	t, err := readTable("csv", body, map[string]string{
 		"run": "run", "班次": "run", "seq": "seq", "序号": "seq", "stop": "stop", "站点": "stop", "arrive": "arrive", "到达": "arrive",
 		"depart": "depart", "发车": "depart", "vehicle": "vehicle", "车辆": "vehicle", "name": "name", "名称": "name",
@@ -149,18 +151,19 @@ func (m *importer) draft(id string) *draft {
 
 // finish orders the stops of the good runs.
 func (m *importer) finish() {
-	for id, d := range m.runs {
+	for _, id := range slices.Sorted(maps.Keys(m.runs)) {
+		d := m.runs[id]
 		switch {
 		case m.bad[id]:
 			continue
 		case len(d.Stops) < 2:
-			m.fault("csv", 0, "run", "%s has fewer than two stops", id)
+			m.fault(m.file, 0, "run", "%s has fewer than two stops", id)
 			continue
 		case len(d.Stops) > maxStops:
-			m.fault("csv", 0, "run", "%s has more than %d stops", id, maxStops)
+			m.fault(m.file, 0, "run", "%s has more than %d stops", id, maxStops)
 			continue
 		case len(m.out.Runs) >= maxRuns:
-			m.fault("csv", 0, "run", "more than %d runs", maxRuns)
+			m.fault(m.file, 0, "run", "more than %d runs", maxRuns)
 			return
 		}
 		order := make([]int, len(d.Stops))
@@ -175,7 +178,6 @@ func (m *importer) finish() {
 		d.Stops = stops
 		m.out.Runs = append(m.out.Runs, d.Run)
 	}
-	slices.SortFunc(m.out.Runs, func(a, b county.Run) int { return strings.Compare(a.ID, b.ID) })
 }
 
 // site finds a site by id or name.

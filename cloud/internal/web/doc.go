@@ -7,6 +7,7 @@
 //     while somebody waits.
 //   - Every answer carries a content security policy that lets the page load and run what comes from here
 //     and nothing else, and may be framed by nobody.
+//   - /run/ is the courier's page; it alone may use the camera, and its worker (/run/sw.js) keeps nothing outside /run/ but the files it needs.
 //   - A checkout where the console wasn't built yet compiles and serves one page that says so.
 //
 // It holds no data: a page is the same for everybody, logged in or not.

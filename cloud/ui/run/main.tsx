@@ -138,6 +138,13 @@ function List() {
   );
 }
 
+/** Why the server refused an act, in our words where we have them: it names the field first. */
+function why(said: string): string {
+  const key = "w_" + said.split(":")[0];
+  const ours = word(key);
+  return ours === key ? said : ours;
+}
+
 function Log() {
   const asking = useSignal(false);
   const off = async () => {
@@ -153,7 +160,7 @@ function Log() {
           <li key={a.id} class={a.state}>
             <b>{t(a.kind as Key)}</b> <span class="mono">{a.of ?? ""}{a.cell ? ` → ${a.cell}` : ""}{a.container ? ` → ${a.container}` : ""}{a.n !== undefined ? ` ${a.n}` : ""}</span>
             <small class="soft">{new Date(a.at).toLocaleTimeString(lang.value === "zh" ? "zh-CN" : "en-GB", { hour: "2-digit", minute: "2-digit" })} · <i class={a.state}>{t(("st_" + a.state) as Key)}</i></small>
-            {a.why && <p class="bad">{a.why} <button onClick={() => void drop(a.id).then(() => sync())}>{t("dismiss")}</button></p>}
+            {a.why && <p class="bad" title={a.why}>{why(a.why)} <button onClick={() => void drop(a.id).then(() => sync())}>{t("dismiss")}</button></p>}
           </li>
         ))}
         {acts.value.length === 0 && <p class="nothing">{t("nothing")}</p>}

@@ -18,6 +18,7 @@ const zh = {
   d_asked: "已请求", d_sent: "已下发", d_pulse: "锁已脉冲", d_open: "门已开，请放入并关门", d_shut: "门已关，格内有件", d_empty: "门已关，格内是空的", d_refused: "没有打开", d_unknown: "结果未知，请看柜门", another: "换一个格口", again: "再开一次", putIn: "已放入，门已关", give_up: "不放了",
   decides: "没有网络：由柜子决定。请在柜子面板上输入运单号：", whichCell: "打开的是几号格？", cell: "格号", putInCell: "已放入 {n} 号格，门已关",
   st_queued: "待发", st_done: "已发", st_refused: "被拒", dismiss: "知道了", nothing: "还没有记录", update: "新版本已就绪", reload: "重新载入", close: "关闭", notKept: "此页不是 https：关闭后离线打不开",
+  w_of: "没有这个运单", w_at: "手机时钟不对", w_site: "没有这个站点", w_container: "没有这个袋或笼", w_photo: "照片不能用", w_id: "编号已被占用", w_locker: "没有这个柜子", w_vehicle: "没有这辆车",
   created: "已下单", at_warehouse: "到仓", sorted: "已分拣", loaded: "已装车", in_transit: "运输中", at_outlet: "到站", in_locker: "已入柜", out_for_delivery: "派送中", picked_up: "已取件", signed_for: "已签收", completed: "已完成", returned: "已退回", lost_closed: "遗失",
   chilled: "冷藏", frozen: "冷冻", fragile: "易碎", outbound: "寄件", yes: "可入柜", no: "不入柜", hold: "暂扣",
 };
@@ -38,6 +39,7 @@ const en: Record<keyof typeof zh, string> = {
   d_asked: "asked", d_sent: "sent", d_pulse: "lock pulsed", d_open: "door open: put it in and shut", d_shut: "shut, something inside", d_empty: "shut, nothing inside", d_refused: "did not open", d_unknown: "outcome unknown, look at the door", another: "Another cell", again: "Open again", putIn: "It is in, door shut", give_up: "Not now",
   decides: "No link: the locker decides. Type the waybill at its panel:", whichCell: "Which cell opened?", cell: "Cell", putInCell: "It is in cell {n}, door shut",
   st_queued: "waiting", st_done: "sent", st_refused: "refused", dismiss: "Seen", nothing: "Nothing noted yet", update: "A new version is here", reload: "Load it", close: "Close", notKept: "Not by https: this page won't open without a link",
+  w_of: "There is no such waybill", w_at: "This phone's clock is wrong", w_site: "There is no such site", w_container: "There is no such bag or cage", w_photo: "The photo can't be used", w_id: "The id is taken", w_locker: "There is no such locker", w_vehicle: "There is no such vehicle",
   created: "announced", at_warehouse: "at warehouse", sorted: "sorted", loaded: "loaded", in_transit: "in transit", at_outlet: "at outlet", in_locker: "in locker", out_for_delivery: "out for delivery", picked_up: "picked up", signed_for: "signed for", completed: "completed", returned: "returned", lost_closed: "lost",
   chilled: "chilled", frozen: "frozen", fragile: "fragile", outbound: "outbound", yes: "locker ok", no: "no locker", hold: "on hold",
 };
