@@ -71,8 +71,9 @@ const (
 	CellOccupied CellState = "occupied"
 	CellDoorOpen CellState = "door_open"
 	CellFault    CellState = "fault"
-	CellOverdue  CellState = "overdue" // occupied for longer than the county keeps parcels
-	CellUnknown  CellState = "unknown" // no evidence yet
+	CellOverdue  CellState = "overdue"  // occupied for longer than the county keeps parcels
+	CellReserved CellState = "reserved" // a courier's parcel was accepted for it; its door is about to open
+	CellUnknown  CellState = "unknown"  // no evidence yet
 )
 
 // Cell is one compartment of a locker, numbered from 1.

@@ -50,6 +50,9 @@ func Takes(step, before string) bool {
 // Late tells that a step that puts or takes is a statement: what it tells happened before, nobody knows when.
 func Late(step string) bool { return step == ClosedFull || step == ClosedEmpty }
 
+// Reserved is how long a cell may be reserved: a pulse comes within seconds, or never.
+const Reserved = time.Minute
+
 // Fold tells what the events of a cell, in the total order, make of it, and since when.
 func Fold(events []Event) (state county.CellState, since time.Time) {
 	var door, occupied telemetry.Opt[bool]
@@ -58,7 +61,12 @@ func Fold(events []Event) (state county.CellState, since time.Time) {
 	for i := range events {
 		e := &events[i]
 		switch e.Event {
-		case telemetry.CellAccepted, telemetry.CellPulseSent, telemetry.CellWrongDoor: // what was asked of a door, not what it did
+		case telemetry.CellAccepted: // for a parcel that isn't there yet: its cell is nobody else's
+			if e.By == "courier" && state == county.CellEmpty {
+				state, since = county.CellReserved, e.At
+			}
+			continue
+		case telemetry.CellPulseSent, telemetry.CellWrongDoor: // what was asked of a door, not what it did
 			continue
 		}
 		if e.Occupied.Known() {

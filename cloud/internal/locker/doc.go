@@ -1,6 +1,11 @@
 // Package locker is the rules of lockers: what the events of a cell say of it, and which scan a
 // deposit belongs to. It touches no store and no clock, and the order in which events came makes no difference.
 //
+// # A cell that is reserved
+//
+// A courier's parcel that the cabinet accepted reserves its cell until the door says something, and for no longer than a minute (Reserved): the
+// opening may have been refused.
+//
 // # What is in a cell
 //
 // deposited and emptied say that something was put in or taken out. closed with occupied is a board's statement of what

@@ -49,6 +49,35 @@ func TestFold(t *testing.T) {
 	}
 }
 
+// A cell that a courier's parcel was accepted for is that one's, until its door speaks; who takes something out reserves nothing.
+func TestReserved(t *testing.T) {
+	by := func(who string) telemetry.Locker { return telemetry.Locker{Event: telemetry.CellAccepted, By: who} }
+	emptied, opened := telemetry.Locker{Event: telemetry.CellEmptied}, telemetry.Locker{Event: telemetry.CellOpened}
+	for name, c := range map[string]struct {
+		events []telemetry.Locker
+		want   county.CellState
+		since  float64
+	}{
+		"accepted":         {[]telemetry.Locker{emptied, by("courier")}, county.CellReserved, 1},
+		"opened":           {[]telemetry.Locker{emptied, by("courier"), opened}, county.CellDoorOpen, 2},
+		"nothing came":     {[]telemetry.Locker{emptied, by("courier"), {Event: telemetry.CellClosed}}, county.CellEmpty, 2},
+		"jammed":           {[]telemetry.Locker{emptied, by("courier"), {Event: telemetry.CellJammed}}, county.CellFault, 2},
+		"opened again":     {[]telemetry.Locker{emptied, by("code")}, county.CellEmpty, 0},
+		"taken back":       {[]telemetry.Locker{{Event: telemetry.CellDeposited}, by("courier")}, county.CellOccupied, 0},
+		"of nothing known": {[]telemetry.Locker{by("courier")}, county.CellUnknown, -1},
+	} {
+		var events []Event
+		for i, l := range c.events {
+			events = append(events, Event{seen(name, float64(i)), l})
+		}
+		state, since := Fold(events)
+		require.Equal(t, c.want, state, name)
+		if c.since >= 0 {
+			require.Equal(t, at(c.since), since, name)
+		}
+	}
+}
+
 func TestSensorTellsWhatTheEventDoesNot(t *testing.T) {
 	state, _ := Fold([]Event{{seen("a", 1), telemetry.Locker{Event: telemetry.CellClosed, Occupied: telemetry.Some(true)}}})
 	require.Equal(t, county.CellOccupied, state)

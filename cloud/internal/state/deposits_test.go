@@ -167,6 +167,22 @@ func TestAWishIsAConsent(t *testing.T) {
 	})
 }
 
+func TestACellIsReservedForAMinute(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		accepted := telemetry.New("board", at(450), telemetry.NTP, telemetry.Locker{Cell: telemetry.Some(3), Event: telemetry.CellAccepted, By: "courier", Op: "k-1"})
+		w.tell("lk-a-1", cellEvent(440, 3, "emptied"), accepted)
+		for _, c := range []struct {
+			at   float64
+			want county.CellState
+		}{{455, county.CellReserved}, {450 + 61, county.CellEmpty}} {
+			w.now = at(c.at)
+			l, _, err := w.Locker(t.Context(), "lk-a")
+			require.NoError(t, err)
+			require.Equal(t, c.want, l.Cells[2].State)
+		}
+	})
+}
+
 func TestWhatALockerExpects(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		w.waybill("YZ-000001", "")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"yizhan/cloud/internal/county"
+	"yizhan/cloud/internal/locker"
 	"yizhan/devices/telemetry"
 )
 
@@ -115,6 +116,11 @@ func (s *Store) lockers(ctx context.Context, only string) ([]county.Locker, erro
 		for i := range overdue {
 			if d := &overdue[i]; d.Locker == id && d.Cell >= 1 && d.Cell <= len(l.Cells) && l.Cells[d.Cell-1].State == county.CellOccupied {
 				l.Cells[d.Cell-1].State = county.CellOverdue
+			}
+		}
+		for i := range l.Cells {
+			if c := &l.Cells[i]; c.State == county.CellReserved && c.Since != nil && s.opt.Now().Sub(*c.Since) > locker.Reserved {
+				c.State = county.CellEmpty
 			}
 		}
 		out = append(out, l)

@@ -26,8 +26,8 @@ function stack(cells: Cell[]): Cell[][] {
   return columns;
 }
 
-const marks: Record<CellState, string> = { empty: "", occupied: "▣", overdue: "◷", door_open: "◨", fault: "!", unknown: "?" };
-const words: Record<CellState, Key> = { empty: "empty", occupied: "occupied", overdue: "overdue", door_open: "door_open", fault: "cellFault", unknown: "unknown" };
+const marks: Record<CellState, string> = { empty: "", occupied: "▣", overdue: "◷", reserved: "◇", door_open: "◨", fault: "!", unknown: "?" };
+const words: Record<CellState, Key> = { empty: "empty", occupied: "occupied", overdue: "overdue", reserved: "reserved", door_open: "door_open", fault: "cellFault", unknown: "unknown" };
 
 export function LockerDetail({ l }: { l: Locker }) {
   const chosen = useSignal(0);
@@ -59,14 +59,14 @@ export function LockerDetail({ l }: { l: Locker }) {
             <div class="column" key={i}>
               {col.map((c) => (
                 <button key={c.cell} data-cell={c.cell} class={`cell ${c.size} ${c.state}`} aria-pressed={chosen.value === c.cell}
-                  aria-label={`${t("cell", { n: c.cell })}, ${t(words[c.state])}`} title={`${t("cell", { n: c.cell })} · ${t(words[c.state])}`} onClick={() => { chosen.value = chosen.value === c.cell ? 0 : c.cell; }}>
+                  aria-label={`${t("cell", { n: c.cell })}, ${on ? "" : t("offline") + ", "}${t(words[c.state])}`} title={`${t("cell", { n: c.cell })} · ${on ? "" : t("offline") + " · "}${t(words[c.state])}`} onClick={() => { chosen.value = chosen.value === c.cell ? 0 : c.cell; }}>
                   <span>{String(c.cell).padStart(2, "0")}</span><i>{marks[c.state]}</i>
                 </button>
               ))}
             </div>
           ))}
         </div>
-        <p class="legend">{(["empty", "occupied", "overdue", "door_open", "fault", "unknown"] as CellState[]).map((s) => <span key={s}><i class={"cell swatch " + s}>{marks[s]}</i>{t(words[s])}</span>)}</p>
+        <p class="legend">{(["empty", "reserved", "occupied", "overdue", "door_open", "fault", "unknown"] as CellState[]).map((s) => <span key={s}><i class={"cell swatch " + s}>{marks[s]}</i>{t(words[s])}</span>)}{!on && <span><i class="cell swatch unknown silent" />{t("offline")}</span>}</p>
       </section>
       {cell ? <CellCard l={l} c={cell} key={cell.cell} /> : (
         <dl class="facts">

@@ -10,7 +10,7 @@ export interface Vehicle {
   id: string; plate: string; kind: string; name: Text; gateway?: string; position?: Live<Position>; motion: Motion;
   site?: string; cold_box?: string; aboard: number; waybills?: string[]; version: number;
 }
-export type CellState = "empty" | "occupied" | "overdue" | "door_open" | "fault" | "unknown";
+export type CellState = "empty" | "occupied" | "overdue" | "reserved" | "door_open" | "fault" | "unknown";
 export interface Cell { cell: number; size: string; state: CellState; since?: string; waybill?: string }
 export interface Locker {
   id: string; name: Text; site: string; village: Text; place: { lat: number; lon: number }; gateway?: string; device?: string;
