@@ -207,11 +207,11 @@ func (p *played) relive(t *testing.T, morning string, frames []*frame.Frame) str
 	return tables(t, db)
 }
 
-// lived are the tables that the day decides, and standing what of them counts; moments are columns that tell when the cloud did something, and how often.
+// lived are the tables that the day decides, and standing what of them counts; moments (and by what an exception was found first) are columns that tell when the cloud did something, and how often.
 var (
 	lived    = []string{"ranges", "tombstones", "openings", "latest", "vehicles", "stays", "cold_boxes", "lockers", "cells", "parcels", "evidence", "points", "quarantine", "exceptions"}
 	standing = map[string]string{"exceptions": " where ended_ms = 0"}
-	moments  = []string{"version", "changed_ms", "received_ms", "told", "first_ms", "last_ms", "quarantined", "discovered_ms"}
+	moments  = []string{"version", "changed_ms", "received_ms", "told", "first_ms", "last_ms", "quarantined", "discovered_ms", "evidence", "detail"}
 )
 
 func tables(t *testing.T, db *sql.DB) string {

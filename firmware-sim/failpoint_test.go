@@ -23,19 +23,19 @@ type failpoint struct {
 
 // failpoints lie along the way of a reading, from the device's publish to the cloud's acknowledgement and back to the card.
 var failpoints = []failpoint{
-	{name: "append", file: "gateway/internal/spool/spool.go", before: "if !thin || s.staged >= lingerBytes {"},
-	{name: "written", file: "gateway/internal/spool/commit.go", before: "if err := a.f.Sync(); err != nil {"},
+	{name: "append", file: "gateway/internal/spool/spool.go", before: "if !thin || all.sum() >= lingerBytes {"},
+	{name: "written", file: "gateway/internal/spool/commit.go", before: "if err := s.main.sync(a.f); err != nil {"},
 	// As in a power cut: what was written and not synced never reached the card.
-	{name: "fsync", file: "gateway/internal/spool/commit.go", before: "if err := a.f.Sync(); err != nil {", lose: "a.f.WriteAt(make([]byte, len(buf)), seg.end)"},
-	{name: "synced", file: "gateway/internal/spool/commit.go", before: "s.settle(mine, groups, errs)"},
+	{name: "fsync", file: "gateway/internal/spool/commit.go", before: "if err := s.main.sync(a.f); err != nil {", lose: "a.f.WriteAt(make([]byte, len(buf)), seg.end)"},
+	{name: "synced", file: "gateway/internal/spool/commit.go", before: "s.book(mine, groups, errs)"},
 	{name: "puback", file: "broker/acks.go", before: "if _, err := c.Write(b); err != nil {"},
-	{name: "told", file: "broker/acks.go", before: `c.guard.count.add("acks", len(b)/4)`},
+	{name: "told", file: "broker/acks.go", before: "c.guard.count.add(nAcks, len(b)/4)"},
 	{name: "ack", file: "gateway/internal/uplink/core.go", before: "c.cfg.Source.Commit(l.epoch, l.lane, slices.Clone(l.committed))"},
-	{name: "cursor", file: "gateway/internal/spool/room.go", before: "if err := s.fs.Rename(s.path(cursorTemp), s.path(cursorName)); err != nil {"},
-	{name: "renamed", file: "gateway/internal/spool/room.go", before: "return s.fs.SyncDir(s.dir)"},
-	{name: "unlink", file: "gateway/internal/spool/room.go", before: "if err := s.fs.Remove(s.path(segmentName(g.log, g.num))); err != nil {"},
-	{name: "unlinked", file: "gateway/internal/spool/room.go", before: "s.segs = slices.DeleteFunc(s.segs, func(g *segment) bool { return slices.Contains(dead, g) })"},
-	{name: "commit", file: "cloud/internal/state/commit.go", before: "verdicts, changes = w.verdicts, w.changes"},
+	{name: "cursor", file: "gateway/internal/spool/cursor.go", before: "if err := s.fs.Rename(s.path(cursorTemp), s.path(cursorName)); err != nil {"},
+	{name: "renamed", file: "gateway/internal/spool/cursor.go", before: "return s.main.syncDir()"},
+	{name: "unlink", file: "gateway/internal/spool/volume.go", before: "spared, err := v.let(d, room)"},
+	{name: "unlinked", file: "gateway/internal/spool/volume.go", before: "if first == nil && err != nil {"},
+	{name: "commit", file: "cloud/internal/state/commit.go", before: "verdicts, changes, facts = w.verdicts, w.changes, len(w.facts)"},
 	{name: "committed", file: "cloud/internal/ingest/group.go", before: "in.told(group, verdicts, changes)"},
 	{name: "acked", file: "cloud/internal/ingest/group.go", before: "in.cfg.Publish(changes)"},
 }
@@ -173,6 +173,12 @@ func TestAFailpointHasOnePlace(t *testing.T) {
 	for _, text := range []string{"a()", "work()\nwork()", "a() // work()"} {
 		_, err := insert(text, p)
 		require.ErrorContains(t, err, "failpoint here", text)
+	}
+	for _, p := range failpoints {
+		text, err := os.ReadFile(filepath.Join("..", p.file))
+		require.NoError(t, err)
+		_, err = insert(string(text), p)
+		require.NoError(t, err)
 	}
 	for _, plan := range [][]string{gatewayDeaths, cloudDeaths} {
 		for _, line := range plan {
