@@ -41,7 +41,7 @@ var parcelMutations = []mutation{
 	{"1", "a deposit told otherwise begins anew", "cloud/internal/state/deposits.go",
 		"	if len(old) > 0 { // told again", "	if len(old) > 1<<20 { // told again", []string{depositTests, stateTests}},
 	{"1", "a deposit is not named as its cabinet does", "cloud/internal/state/deposits.go",
-		"	case s.Row.Deposit != \"\":\n		return s.Row.Deposit\n", "", []string{depositTests, stateTests}},
+		"return cmp.Or(s.Deposit, s.Row.ID)", "return cmp.Or(s.Row.ID, s.Deposit)", []string{depositTests, stateTests}},
 	{"1", "a parcel's later callback overtakes one that waits", "cloud/internal/state/callbacks.go",
 		"and e.seq < callbacks.seq and e.next_ms > 0)", "and e.seq < 0 and e.next_ms > 0)", []string{"./cloud/internal/callback"}},
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,15 +98,7 @@ func (tx Tx) putDeposit(ctx context.Context, s *county.StepTold, back bool) erro
 }
 
 // depositID names a deposit: as its cabinet does, or by its evidence.
-func depositID(s *county.StepTold) string {
-	switch {
-	case s.Deposit != "":
-		return s.Deposit
-	case s.Row.Deposit != "":
-		return s.Row.Deposit
-	}
-	return s.Row.ID
-}
+func depositID(s *county.StepTold) string { return cmp.Or(s.Deposit, s.Row.ID) }
 
 // TellDues tells the deadlines that have come, each once, of at most limit deposits, and says of how many.
 func (s *Store) TellDues(ctx context.Context, limit int) (n int, err error) {

@@ -200,3 +200,28 @@ func TestWhatALockerExpects(t *testing.T) {
 		require.Equal(t, []string{"YZ-000002"}, ids())
 	})
 }
+
+// A cabinet names its deposits itself, whatever number the evidence has; what was promised of one stays when its step is told
+// anew, otherwise.
+func TestADepositHasTheCabinetsName(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.waybill("YZ-000001", "")
+		put := func(s float64) telemetry.Reading {
+			return telemetry.New("board", at(s), telemetry.NTP, telemetry.Locker{
+				Cell: telemetry.Some(3), Event: telemetry.CellDeposited, Occupied: telemetry.Some(true), Deposit: "d-0011223344556677", Waybill: "YZ-000001",
+			})
+		}
+		w.tell("lk-a-1", put(440))
+		all := w.lying()
+		require.Len(t, all, 1)
+		require.Equal(t, "d-0011223344556677", all[0].ID)
+		w.now = at(440).Add(time.Hour)
+		until, err := w.Extend(t.Context(), "YZ-000001")
+		require.NoError(t, err)
+		w.tell("lk-a-1", put(441)) // the same deposit told again, a second later
+		all = w.lying()
+		require.Len(t, all, 1)
+		require.Equal(t, "d-0011223344556677", all[0].ID)
+		require.Equal(t, until, all[0].Until)
+	})
+}
