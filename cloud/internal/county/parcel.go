@@ -83,7 +83,7 @@ type Evidence struct {
 	ID      string            `json:"id"` // stable: the identity of the record it comes from
 	At      time.Time         `json:"at"`
 	TQ      telemetry.Quality `json:"tq"`
-	Step    string            `json:"step"`              // created, arrived, departed, passed_in, passed_out, aboard, off, left_site, reached_site, scanned, deposited, collected
+	Step    string            `json:"step"`              // created, arrived, departed, passed_in, passed_out, aboard, off, left_site, reached_site, scanned, deposited, collected, turned_away
 	Stage   Stage             `json:"stage,omitempty"`   // the stage it led to; empty when it led to none
 	Place   string            `json:"place,omitempty"`   // site/wh, vehicle/v03, locker/lk-qingshi
 	Cell    int               `json:"cell,omitempty"`    //

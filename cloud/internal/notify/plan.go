@@ -175,7 +175,10 @@ func (p *planner) due(f *county.Fact, d *county.Due) error {
 }
 
 // own are exceptions that the county sorts out among itself.
-var own = map[string]bool{"contradiction": true, "bad_sequence": true, "unmatched_address": true, "count_differs": true, "held_loaded": true}
+var own = map[string]bool{
+	"contradiction": true, "bad_sequence": true, "unmatched_address": true, "count_differs": true, "held_loaded": true,
+	"no_consent": true, "needs_cold": true, "locker_full": true, "locker_unready": true,
+}
 
 // exception plans what an exception, or its end, asks for: of a parcel its recipient is told, of a locker that can't be reached
 // all whose parcels lie in it.

@@ -42,5 +42,9 @@
 //	damage       damaged: a person says so          delay  refused: by its recipient
 //	loss         lost: it was closed as lost
 //
+// A parcel that a cabinet turned away (TurnedFor) is late: no_consent, needs_cold, locker_full, locker_unready; or its data are wrong:
+// unknown_waybill. One exception of a locker and cause, however often it was tried; it ends when somebody did something with the
+// parcel (into a cell, to the counter, back, to the door), and no_consent also when the recipient agrees. It is in the list with its end then.
+//
 // Each has an id made of what it is about, so it is opened once, and ends when a fold doesn't find it any more.
 package parcel

@@ -22,7 +22,8 @@ const (
 	Scanned     = "scanned"
 	Deposited   = "deposited"
 	Collected   = "collected"
-	TimedOut    = "timed_out" // CompleteAfter passed since its pick-up
+	TimedOut    = "timed_out"   // CompleteAfter passed since its pick-up
+	TurnedAway  = "turned_away" // a locker let it not in; Reason is the cabinet's word
 )
 
 // Words are the steps that people can say besides, with the stage that each leads to; some lead to none.

@@ -15,9 +15,18 @@ func Fold(facts Facts, events []Event) county.Timeline {
 	}
 	f.judge()
 	t := county.Timeline{Parcel: f.now, Evidence: f.timeline, Exceptions: f.troubles()}
-	t.Wrong = len(t.Exceptions)
+	for i := range t.Exceptions {
+		t.Wrong += oneIf(t.Exceptions[i].Ended == nil)
+	}
 	t.Views = county.ViewsOf(t.Stage, t.Direction, t.Wrong > 0)
 	return t
+}
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 type fold struct {
@@ -38,6 +47,7 @@ type fold struct {
 	damaged *Event
 	lost    *Event
 	held    *Event // what took it away although it is held
+	spells  []spell
 }
 
 func (f *fold) out() bool { return f.now.Direction == county.FromVillage }
@@ -78,6 +88,9 @@ func (f *fold) moved(e *Event) {
 		f.taken, f.refused = e.ID, nil
 	case county.Returned, county.Completed:
 		f.refused, f.damaged = nil, nil
+	}
+	if f.now.Stage != county.AtOutlet { // a scan at the locker itself says no more than that it is there
+		f.turnedTo(e)
 	}
 	f.lost = nil
 	if f.now.Stage == county.LostClosed {
@@ -126,6 +139,8 @@ func (f *fold) apply(e *Event) bool {
 		f.collect(e)
 	case Scanned:
 		f.scan(e)
+	case TurnedAway:
+		f.turn(e)
 	case TimedOut:
 		if f.taken != e.After || f.now.Stage != county.PickedUp && f.now.Stage != county.SignedFor {
 			return false
@@ -314,6 +329,7 @@ func (f *fold) say(e *Event) {
 		f.where(e, e.Site)
 	case county.AtOutlet:
 		f.where(e, e.Site)
+		f.turnedTo(e) // somebody keeps it
 	case county.PickedUp, county.SignedFor, county.Completed:
 		f.now.Place = ""
 	default:

@@ -43,7 +43,7 @@ func (f *fold) trouble(class county.ExceptionClass, cause, detail string, events
 	}
 }
 
-// troubles are all exceptions that stand when everything is told, ordered by their ids.
+// troubles are all exceptions that stand when everything is told, and those of lockers that are over, ordered by their ids.
 func (f *fold) troubles() []county.Exception {
 	if f.held != nil {
 		f.trouble(county.DataError, Held, "left the warehouse although it is held", f.held)
@@ -60,6 +60,7 @@ func (f *fold) troubles() []county.Exception {
 	if f.lost != nil {
 		f.trouble(county.Loss, WasLost, "closed as lost", f.lost)
 	}
+	f.turnedAway()
 	if f.facts.Waybill.Site == "" && f.now.Stage != county.Returned && f.now.Stage != county.LostClosed {
 		f.trouble(county.DataError, UnmatchedAddress, "its address names no outlet of the county")
 	}

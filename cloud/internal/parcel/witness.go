@@ -63,7 +63,7 @@ func (f *fold) testify() {
 // tells reports whether an event says where the parcel is.
 func tells(e *Event) bool {
 	switch e.Step {
-	case Created, Departed, TimedOut, Cancelled:
+	case Created, Departed, TimedOut, Cancelled, TurnedAway: // what is turned away was scanned: the scan tells
 		return false
 	}
 	return e.Vehicle != "" || e.Site != ""
@@ -262,6 +262,8 @@ func sure(e *Event) bool {
 		return e.Via == "" && e.TQ != telemetry.Unknown
 	case Deposited, Collected:
 		return !e.Late
+	case TurnedAway: // a machine's own doing
+		return true
 	}
 	return false
 }
@@ -277,7 +279,7 @@ func witness(e *Event, disagree bool) county.Witness {
 		w.Kind = "fence"
 	case e.Step == Deposited || e.Step == Collected:
 		w.Kind = "door"
-	case e.Step == Scanned:
+	case e.Step == Scanned || e.Step == TurnedAway:
 		w.Kind = "scan"
 	case e.Vehicle != "":
 		w.Kind = "reader"

@@ -48,6 +48,7 @@ type commit struct {
 	parcels map[string]bool   // waybills, to be folded again
 	items   map[string]bool   // waybills and containers, of which it is to be found again what they were in
 	benches []county.Sighting // scans at packing benches
+	turned  []county.Sighting // what lockers let not in
 	boxes   map[string]bool   // containers, of which something went in or out, or that were counted
 	lockers []string          // that changed
 	vans    map[string]*van   // vehicles that changed, as they are now
@@ -235,6 +236,9 @@ func (c *commit) reading(a *county.Arrival, rec *frame.Record, s *county.Sight) 
 		if al, err := telemetry.As[telemetry.Alarm](*r); err == nil {
 			id := county.IdentityOf(f.Gateway, r, f.Epoch, f.Lane, rec.Seq).String()
 			c.alarms = append(c.alarms, []any{id, ms(d.At), f.Gateway, device, clean(al.Code), string(al.Severity), clean(al.Detail)})
+			if _, _, ok := turnedAway(al); ok {
+				c.sight(a, rec, r, d, device, thing)
+			}
 		}
 	}
 }

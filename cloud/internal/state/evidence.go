@@ -26,6 +26,12 @@ func subject(r *telemetry.Reading, device, thing string) (subject, step string) 
 		if s, err := telemetry.As[telemetry.Scan](*r); err == nil {
 			return "scan/" + scanned(s.Text), ""
 		}
+	case telemetry.KindAlarm:
+		if a, err := telemetry.As[telemetry.Alarm](*r); err == nil {
+			if waybill, _, ok := turnedAway(a); ok {
+				return "parcel/" + waybill, parcel.TurnedAway
+			}
+		}
 	case telemetry.KindLocker:
 		if l, err := telemetry.As[telemetry.Locker](*r); err == nil {
 			if kind, id := cutThing(thing); kind == "locker" {
@@ -185,6 +191,9 @@ func (c *commit) touch(ctx context.Context, fresh []county.Sighting) (t touched,
 				c.benches = append(c.benches, *s)
 			}
 			t.times[s.Gateway] = append(t.times[s.Gateway], s.At)
+		case telemetry.KindAlarm:
+			c.about(s)
+			c.turned = append(c.turned, *s)
 		case kindCabinet, parcel.KindPerson, parcel.KindTimer:
 			c.about(s)
 		case telemetry.KindLocker:

@@ -47,10 +47,14 @@ func exceptionRow(x *county.Exception) []any {
 }
 
 // find compares the exceptions that a fold found with the ids that were open, and returns the ids now. Those that
-// were reported stay.
+// were reported stay. One that is over is put down once, with its end.
 func (c *commit) find(open string, now []county.Exception) string {
 	stays := map[string]bool{}
 	for i := range now {
+		if now[i].Ended != nil {
+			c.opened[now[i].ID] = now[i]
+			continue
+		}
 		stays[now[i].ID] = true
 		if !strings.Contains(open, now[i].ID+",") {
 			c.opened[now[i].ID] = now[i]
@@ -59,7 +63,7 @@ func (c *commit) find(open string, now []county.Exception) string {
 	for _, id := range strings.FieldsFunc(open, func(r rune) bool { return r == ',' }) {
 		if strings.HasPrefix(id, reported) {
 			stays[id] = true
-		} else if !stays[id] {
+		} else if _, known := c.opened[id]; !stays[id] && !known {
 			c.ended[id] = true
 		}
 	}
@@ -89,7 +93,14 @@ func (c *commit) putExceptions(ctx context.Context) error {
 		c.facts = append(c.facts, exceptionFact(&x))
 	}
 	for _, x := range old {
-		switch _, open := c.opened[x.ID]; {
+		now, found := c.opened[x.ID]
+		open := found && now.Ended == nil
+		switch {
+		case found && now.Ended != nil:
+			if x.Ended == nil || !x.Ended.Equal(*now.Ended) {
+				x.Ended = now.Ended
+				keep(x)
+			}
 		case open && x.Ended != nil:
 			x.Ended = nil // it is so again; it was discovered then
 			keep(x)

@@ -149,6 +149,8 @@ func (g *gathering) take(t told, s *county.Sighting) error {
 		return g.said(t, s)
 	case parcel.KindTimer:
 		g.events[t.parcel] = append(g.events[t.parcel], parcel.Event{Sighting: *s, Step: s.Step, After: string(s.Body)})
+	case telemetry.KindAlarm:
+		g.turnedAway(t, s)
 	case kindCabinet:
 		original := *s
 		original.ID, original.Subject = strings.TrimSuffix(s.ID, cabinetSuffix), s.Thing

@@ -28,7 +28,8 @@ func (w *world) story() []county.Arrival {
 	all["van-01"] = append(all["van-01"], tag("rfid", 112, tagB, telemetry.Arrive), tag("rfid", 113, tagBag, telemetry.Arrive), tag("rfid", 240, tagB, telemetry.Depart), tag("rfid", 250, tagB, telemetry.Arrive),
 		tag("rfid", 325, tagB, telemetry.Depart), tag("rfid", 326, tagBag, telemetry.Depart), position("gps", 340, 30.6, 103.3), position("gps", 480, 30.61, 103.31))
 	all["lk-a-1"] = append(all["lk-a-1"], scan(430, "YZ-000002"), scan(440, "YZ-000003"), cellEvent(450, 4, telemetry.CellDeposited), scan(460, "YZ-000002"),
-		cellEvent(465, 5, telemetry.CellDeposited), cellEvent(470, 6, telemetry.CellDeposited), cellEvent(480, 1, telemetry.CellJammed), cellEvent(700, 5, telemetry.CellEmptied))
+		cellEvent(465, 5, telemetry.CellDeposited), cellEvent(470, 6, telemetry.CellDeposited), cellEvent(480, 1, telemetry.CellJammed), cellEvent(700, 5, telemetry.CellEmptied),
+		refused(428, "full", "YZ-000002"), refused(445, "no_consent", "YZ-000004"), refused(446, "no_consent", "YZ-000004"))
 	var out []county.Arrival
 	epoch := frame.Epoch(1000)
 	for _, g := range []string{"lk-a-1", "van-01", "wh-1"} {
@@ -138,7 +139,7 @@ func TestOrderAndRepetitionMakeNoDifference(t *testing.T) {
 				tell()
 			}
 			want := w.told()
-			for _, cause := range []string{"bad_sequence", "contradiction", "wrong_outlet", "refused", "damaged", "count_differs"} {
+			for _, cause := range []string{"bad_sequence", "contradiction", "wrong_outlet", "refused", "damaged", "count_differs", "no_consent"} {
 				require.Contains(t, want, cause)
 			}
 			require.Contains(t, want, `"picked_up"`)

@@ -95,6 +95,7 @@ func (c *commit) foldParcels(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.turnedStrangers(old)
 	timelines, err := c.tell(ctx, old)
 	if err != nil {
 		return err

@@ -100,6 +100,10 @@ func (c *commit) insertWaybills(ctx context.Context, good map[string]county.Inta
 	if err != nil {
 		return err
 	}
+	wrong, err := c.wrongBefore(ctx, slices.Sorted(maps.Keys(good)))
+	if err != nil {
+		return err
+	}
 	var rows [][]any
 	for _, id := range slices.SortedFunc(maps.Keys(good), func(a, b string) int { return at[a] - at[b] }) {
 		b := good[id]
@@ -113,7 +117,7 @@ func (c *commit) insertWaybills(ctx context.Context, good map[string]county.Inta
 		bearer[b.EPC] = id
 		p := parcelRow{
 			Parcel:  county.Parcel{Waybill: b.Waybill, Stage: county.Created, Since: moment(ms(c.now)), Version: 1},
-			created: c.now, changed: c.now, sealed: b.Recipient, phone: b.PhoneHash,
+			created: c.now, changed: c.now, sealed: b.Recipient, phone: b.PhoneHash, wrong: wrong[id],
 		}
 		rows = append(rows, p.row())
 	}

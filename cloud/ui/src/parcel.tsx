@@ -71,7 +71,7 @@ function Row({ e }: { e: Evidence }) {
         {e.confidence && <span class={"conf " + e.confidence}>{word("", e.confidence)}</span>}
         {e.flag && <span class="hot">{word("", e.flag)}</span>}
       </p>
-      {e.reason && <p class="who">“{e.reason}”</p>}
+      {e.reason && <p class="who">“{e.step === "turned_away" ? word("", e.reason) : e.reason}”</p>}
       {e.witnesses && e.witnesses.length > 0 && (
         <p class="seen-by" aria-label={t("witnesses")}>
           {e.witnesses.map((w) => <span key={w.id + w.kind} class={w.disagree ? "disagree" : ""} title={[w.device, word("tq_", w.tq), w.reads ? t("reads", { n: w.reads }) : "", w.rssi_dbm !== undefined ? w.rssi_dbm.toFixed(0) + " dBm" : ""].filter(Boolean).join(" · ")}>
