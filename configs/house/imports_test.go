@@ -48,6 +48,7 @@ var laws = []law{
 		below: "gateway/internal/cabinet", may: []string{"=devices", "devices/telemetry", "broker/pickup", "broker/frame"}, never: []string{"net", "github.com"},
 		why: "from the keypad to the pulse there is no network",
 	},
+	{below: "gateway/internal/door", may: []string{"=devices", "devices/telemetry", "broker/frame"}, never: []string{"net", "os", "github.com"}, why: "what a door did is decided without a file or a network"},
 	{
 		below: "cloud", may: []string{"devices/telemetry", "devices/epc", "broker", "cloud", "configs/strict"},
 		never: []string{"go.bug.st", "periph.io"}, why: "the cloud drives no device",

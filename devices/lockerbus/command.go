@@ -20,6 +20,7 @@ const (
 type command struct {
 	ctx    context.Context
 	cell   *cell
+	pulsed func()       // tells that the pulse leaves
 	answer chan outcome // of capacity 1
 }
 
@@ -51,7 +52,7 @@ func (d *Driver) do(ctx context.Context, c telemetry.CommandTo) outcome {
 	if ended == nil {
 		return refused("not_running")
 	}
-	cmd := command{ctx, target, make(chan outcome, 1)}
+	cmd := command{ctx, target, c.Pulse, make(chan outcome, 1)}
 	select {
 	case d.commands <- cmd:
 		return <-cmd.answer // Run answers what it took, within the time of a few reads
@@ -103,7 +104,7 @@ func (s *session) open(ctx context.Context, c command) (outcome, error) {
 	if c.ctx.Err() != nil {
 		return refused("busy"), nil
 	}
-	sent, err := s.pulse(ctx, c.cell)
+	sent, err := s.pulse(ctx, c)
 	switch {
 	case err != nil && !errors.Is(err, errTimeout):
 		if !sent {
@@ -117,13 +118,15 @@ func (s *session) open(ctx context.Context, c command) (outcome, error) {
 }
 
 // pulse sends the one open frame. sent tells whether it may have reached the board.
-func (s *session) pulse(ctx context.Context, c *cell) (sent bool, err error) {
+func (s *session) pulse(ctx context.Context, cmd command) (sent bool, err error) {
 	if err := s.line.settle(ctx); err != nil {
 		return false, err
 	}
+	c := cmd.cell
 	s.pulsed = time.Now()
 	c.pulsed = s.pulsed
 	s.counts.pulses.Add(1)
+	cmd.pulsed()
 	_, err = s.line.send(ctx, s.line.family.ask(opOpen, c.board.Board, c.lock)) // the answer proves nothing
 	return true, err
 }

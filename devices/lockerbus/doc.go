@@ -84,7 +84,7 @@
 //
 // # Commands
 //
-// open_cell {cell: "7"}. The door is read, pulsed once, and read every 200 ms for 3 s:
+// open_cell {cell: "7"}. The door is read, pulsed once (CommandTo.Pulsed, just before the frame leaves), and read every 200 ms for 3 s:
 //
 //   - done, opened: the door was seen open.
 //   - refused: bad_cell, unknown_action, not_running, busy, no_reply (before the pulse), already_open.

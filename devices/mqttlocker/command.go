@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"yizhan/devices/telemetry"
@@ -24,6 +25,7 @@ type waiting struct {
 	id       string
 	cell     int
 	accepted bool         // the locker says that it was done
+	pulsed   func()       // tells that the lock may have been pulsed, once
 	done     chan outcome // of capacity 1
 }
 
@@ -49,7 +51,7 @@ func (d *Driver) do(ctx context.Context, c telemetry.CommandTo) outcome {
 	if err != nil || strconv.Itoa(cell) != c.Args["cell"] || cell < 1 || cell > d.cfg.Cells {
 		return refused("bad_cell")
 	}
-	w, ended, o := d.begin(ctx, c.ID, cell)
+	w, ended, o := d.begin(ctx, &c, cell)
 	if w == nil {
 		return o
 	}
@@ -70,10 +72,10 @@ func (d *Driver) do(ctx context.Context, c telemetry.CommandTo) outcome {
 }
 
 // begin lets a command pass, or says why not.
-func (d *Driver) begin(ctx context.Context, id string, cell int) (*waiting, <-chan struct{}, outcome) {
+func (d *Driver) begin(ctx context.Context, c *telemetry.CommandTo, cell int) (*waiting, <-chan struct{}, outcome) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	first, again := d.past[id]
+	first, again := d.past[c.ID]
 	switch {
 	case again:
 		return nil, nil, first
@@ -86,7 +88,7 @@ func (d *Driver) begin(ctx context.Context, id string, cell int) (*waiting, <-ch
 	case d.state.open(cell):
 		return nil, nil, refused("already_open")
 	}
-	d.waiting = &waiting{id: id, cell: cell, done: make(chan outcome, 1)}
+	d.waiting = &waiting{id: c.ID, cell: cell, pulsed: sync.OnceFunc(c.Pulse), done: make(chan outcome, 1)}
 	return d.waiting, d.running, outcome{}
 }
 
@@ -129,6 +131,7 @@ func (d *Driver) abandon(w *waiting, why string) outcome {
 	if accepted {
 		return unknown("not_opened")
 	}
+	w.pulsed()
 	d.counts.unanswered.Add(1)
 	d.env.LAN.HangUp(d.cfg.User)
 	return unknown(why)
@@ -145,10 +148,13 @@ func (d *Driver) settle(m message, rs []telemetry.Reading) {
 		case a.refused:
 			w.end(refused(strings.TrimSpace("locker_refused " + short(a.detail))))
 		case a.failed:
+			w.pulsed()
 			w.end(unknown(strings.TrimSpace("locker_failed " + short(a.detail))))
 		case a.done && d.cfg.Command.Confirm == Response:
+			w.pulsed()
 			w.end(outcome{telemetry.Done, "answered"})
 		case a.done:
+			w.pulsed()
 			w.accepted = true
 		}
 		return
@@ -160,8 +166,10 @@ func (d *Driver) settle(m message, rs []telemetry.Reading) {
 		switch {
 		case c.cell != w.cell:
 		case c.open.Or(false):
+			w.pulsed()
 			w.end(outcome{telemetry.Done, "opened"})
 		case m.event == telemetry.CellJammed:
+			w.pulsed()
 			w.end(unknown("jammed"))
 		}
 	}

@@ -64,7 +64,8 @@
 // # Commands
 //
 // open_cell {cell: "7"}, published once, at QoS 0, to the one connection that the user has. It carries its id, for the locker to
-// tell a second copy by, and its deadline: now and answer_within (10s).
+// tell a second copy by, and its deadline: now and answer_within (10s). CommandTo.Pulsed is told when the locker says that it did, or tried, or its door
+// moves; at the latest when nothing was heard by the deadline, for it may have.
 //
 //   - done: opened, the door was told open; answered, with confirm: response.
 //   - refused: bad_cell, unknown_action, not_running, busy, offline, already_open, locker_refused.

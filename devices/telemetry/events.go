@@ -34,7 +34,7 @@ func (d *Door) check() error {
 	return nil
 }
 
-// CellEvent is what happened at a locker cell: accepted, pulse_sent, opened, wrong_door, closed, deposited, emptied, jammed, forced.
+// CellEvent is what happened at a locker cell: accepted, pulse_sent, opened, not_opened, wrong_door, closed, deposited, emptied, jammed, forced.
 type CellEvent string
 
 // The cell events.
@@ -46,8 +46,9 @@ const (
 	CellJammed    CellEvent = "jammed"    // pulsed and did not open
 	CellForced    CellEvent = "forced"    // opened without a pulse
 
-	CellAccepted  CellEvent = "accepted"   // a code, ticket or scan was good: the cell is about to be opened
-	CellPulseSent CellEvent = "pulse_sent" // the lock may have been pulsed, and no door was seen open
+	CellAccepted  CellEvent = "accepted"   // a code, ticket, scan or command was good: the cell is about to be opened
+	CellPulseSent CellEvent = "pulse_sent" // the lock may have been pulsed from now on
+	CellNotOpened CellEvent = "not_opened" // the door wasn't seen to move since its lock was pulsed, WaitedS ago
 	CellWrongDoor CellEvent = "wrong_door" // this door opened when another one's lock was pulsed
 )
 
@@ -63,6 +64,7 @@ type Locker struct {
 	Op         string   // id of what opened the cell: also the command of its result
 	By         string   // code, ticket, courier; empty where no one at the locker did it
 	Generation Opt[int] // of the locker's key when it was put in
+	WaitedS    Opt[int] // of not_opened: the seconds for which the door was watched
 }
 
 // Kind returns KindLocker.
@@ -79,6 +81,7 @@ func (l Locker) AppendJSON(dst []byte) []byte {
 	o.str("op", l.Op)
 	o.str("by", l.By)
 	o.int("generation", l.Generation)
+	o.int("waited_s", l.WaitedS)
 	return o.end()
 }
 
@@ -100,6 +103,8 @@ func (l *Locker) set(key, val []byte) error {
 		return setText(&l.By, val)
 	case "generation":
 		return setInt(&l.Generation, val)
+	case "waited_s":
+		return setInt(&l.WaitedS, val)
 	}
 	return nil
 }
@@ -111,7 +116,7 @@ func (l *Locker) check() error {
 	if max(len(l.Deposit), len(l.Waybill), len(l.Op), len(l.By)) > 128 {
 		return invalid("body.deposit", "deposit, waybill, op and by have at most 128 bytes")
 	}
-	return oneOf("event", string(l.Event), "opened", "closed", "deposited", "emptied", "jammed", "forced", "accepted", "pulse_sent", "wrong_door")
+	return oneOf("event", string(l.Event), "opened", "closed", "deposited", "emptied", "jammed", "forced", "accepted", "pulse_sent", "not_opened", "wrong_door")
 }
 
 // Weight is the body of KindWeight, in kilograms.
@@ -316,4 +321,15 @@ type CommandTo struct {
 	Device string            // id within the gateway
 	Action string            // open_cell, identify, restart
 	Args   map[string]string // cell: "7"
+
+	// Pulsed is told when a lock may have been pulsed from now on, at most once and before anything that comes of it is emitted. It
+	// doesn't wait. Nil: nobody asks.
+	Pulsed func()
+}
+
+// Pulse tells that the lock may have been pulsed.
+func (c *CommandTo) Pulse() {
+	if c.Pulsed != nil {
+		c.Pulsed()
+	}
 }

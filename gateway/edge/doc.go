@@ -4,7 +4,7 @@
 //	e, err := edge.New(cfg, edge.Env{Kinds: kinds})
 //	err = e.Run(ctx)                               // until ctx ends
 //
-// New opens in order: data folder, clock, spool, LAN broker, uplink, commands, the locker's cabinet, status page; Run starts what drives them and closes
+// New opens in order: data folder, clock, spool, LAN broker, uplink, commands, what doors do (gateway/internal/door), the locker's cabinet, status page; Run starts what drives them and closes
 // in reverse. Everything that a gateway takes from the machine comes through Env, so that a test runs one in memory and in made-up time.
 // What Env leaves out is the machine's own.
 //

@@ -20,6 +20,7 @@ import (
 	"yizhan/gateway/internal/clock"
 	"yizhan/gateway/internal/command"
 	"yizhan/gateway/internal/config"
+	"yizhan/gateway/internal/door"
 	"yizhan/gateway/internal/record"
 	"yizhan/gateway/internal/spool"
 	"yizhan/gateway/internal/status"
@@ -39,7 +40,8 @@ type Edge struct {
 	uplink  *uplink.Uplink
 	command *command.Commands
 	cabinet *cabinet.Cabinet // nil: this gateway keeps no locker
-	page    net.Listener     // nil: no status page
+	doors   *door.Watch
+	page    net.Listener // nil: no status page
 	board   *board.Board
 	pulse   *supervise.Pulse
 	drivers []driver
@@ -99,9 +101,10 @@ func (e *Edge) open() (err error) {
 	if err != nil {
 		return err
 	}
+	e.doors = door.New(e.env.Clock, e.broker.Accept)
 	e.command = command.New(command.Config{
 		Disk: file{e.env.FS, filepath.Join(e.cfg.Data, "commands")}, Clock: e.env.Clock, Accept: e.broker.Accept,
-		Device: e.commander, Restart: e.keep.Restart, Ping: e.uplink.Hello, Log: e.log,
+		Device: e.commander, Restart: e.keep.Restart, Ping: e.uplink.Hello, Follow: e.doors, Log: e.log,
 	})
 	e.openCabinet()
 	if e.cfg.Status.Listen != "" {
@@ -202,6 +205,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	run("broker", e.broker.Run)
 	run("uplink", e.uplink.Run)
 	run("command", e.command.Run)
+	run("doors", e.doors.Run)
 	if e.cabinet != nil {
 		run("cabinet", e.cabinet.Run)
 	}

@@ -68,12 +68,13 @@ func (e *Edge) expect() func([]byte) {
 	return func(payload []byte) { e.cabinet.Expect(payload) }
 }
 
-// observe lets the cabinet see what devices tell before it is kept; what it holds back is a person's.
+// observe lets the cabinet see what devices tell before it is kept; what it holds back is a person's. What doors tell then gets the command that
+// opened them.
 func (e *Edge) observe(rs []telemetry.Reading) []telemetry.Reading {
-	if e.cabinet == nil {
-		return rs
+	if e.cabinet != nil {
+		rs = e.cabinet.Observe(rs)
 	}
-	return e.cabinet.Observe(rs)
+	return e.doors.Observe(rs)
 }
 
 // personal reports whether what passes at a device may be a person's, such as codes, tickets, numbers and texts: the status page doesn't

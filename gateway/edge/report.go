@@ -79,7 +79,8 @@ func (e *Edge) Report() status.Report {
 	e.reportDevices(&r)
 	e.reportUplink(&r)
 	e.reportSpool(&r)
-	r.Counters = append(r.Counters, status.Counters{Room: "broker", Values: e.broker.Counters()}, status.Counters{Room: "command", Values: e.command.Counters()})
+	r.Counters = append(r.Counters, status.Counters{Room: "broker", Values: e.broker.Counters()}, status.Counters{Room: "command", Values: e.command.Counters()},
+		status.Counters{Room: "door", Values: e.doors.Counters()})
 	if e.cabinet != nil {
 		r.Counters = append(r.Counters, status.Counters{Room: "cabinet", Values: e.cabinet.Counters()})
 		if why := e.cabinet.Trouble(); why != "" {

@@ -22,6 +22,13 @@ type Clock interface {
 	Now() (time.Time, telemetry.Quality)
 }
 
+// Follower is told how far the cloud's commands come, as they do. It doesn't wait.
+type Follower interface {
+	Accepted(id, device, action string, args map[string]string) // the intent is on the card, the device is about to act
+	Pulsed(id string)                                           // the device says that a lock may have been pulsed
+	Ended(id string, o telemetry.Outcome)                       // of one that was accepted
+}
+
 // Config is what Commands are made of.
 type Config struct {
 	Disk   Disk
@@ -33,8 +40,9 @@ type Config struct {
 	// Restart restarts a device's driver.
 	Restart func(id string) bool
 	// Ping says hello to the cloud.
-	Ping func()
-	Log  *slog.Logger
+	Ping   func()
+	Follow Follower // nil: nobody
+	Log    *slog.Logger
 }
 
 // The bounds of a command.
@@ -308,9 +316,22 @@ func (c *Commands) carryOut(ctx context.Context, j job, e entry) {
 		c.finish(j, e, telemetry.Done, "restarted")
 		return
 	}
-	r := c.act(ctx, commander, &j.Command)
+	f := c.cfg.Follow
+	if f == nil || j.reply != nil {
+		f = nobody{}
+	}
+	f.Accepted(j.ID, j.Device, j.Action, j.Args)
+	r := c.act(ctx, commander, &j.Command, func() { f.Pulsed(j.ID) })
+	f.Ended(j.ID, r.Outcome)
 	c.finish(j, e, r.Outcome, r.Detail)
 }
+
+// nobody follows nothing.
+type nobody struct{}
+
+func (nobody) Accepted(string, string, string, map[string]string) {}
+func (nobody) Pulsed(string)                                      {}
+func (nobody) Ended(string, telemetry.Outcome)                    {}
 
 // refuse says why a command must not run; empty when it may.
 func (c *Commands) refuse(cmd *job) string {
@@ -337,7 +358,7 @@ func (c *Commands) refuse(cmd *job) string {
 }
 
 // act lets the device act. A panic of the driver is an unknown outcome, for the pulse may be out.
-func (c *Commands) act(ctx context.Context, d devices.Commander, cmd *frame.Command) (r telemetry.Result) {
+func (c *Commands) act(ctx context.Context, d devices.Commander, cmd *frame.Command, pulsed func()) (r telemetry.Result) {
 	ctx, cancel := context.WithTimeout(ctx, actLimit)
 	defer cancel()
 	defer func() {
@@ -346,7 +367,7 @@ func (c *Commands) act(ctx context.Context, d devices.Commander, cmd *frame.Comm
 			r = telemetry.Result{Outcome: telemetry.OutcomeUnknown, Detail: "panic"}
 		}
 	}()
-	r = d.Command(ctx, telemetry.CommandTo{ID: cmd.ID, Device: cmd.Device, Action: cmd.Action, Args: cmd.Args})
+	r = d.Command(ctx, telemetry.CommandTo{ID: cmd.ID, Device: cmd.Device, Action: cmd.Action, Args: cmd.Args, Pulsed: pulsed})
 	switch r.Outcome {
 	case telemetry.Done, telemetry.Refused, telemetry.OutcomeUnknown:
 	default:

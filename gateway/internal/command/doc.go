@@ -12,6 +12,8 @@
 //  5. The outcome is written and synced, then told as a reading of kind result of the device, with n "cmd-" and the id,
 //     so that telling it twice is one reading.
 //
+// A Follower hears of each step of the cloud's commands as it happens (gateway/internal/door tells what the doors do).
+//
 // A command of the gateway itself (Local: what a code or a scan at the locker asks for) has no lease but an age; it waits in the same
 // line, is written down before the act in the same way, and its outcome is told like any other.
 //
