@@ -176,7 +176,11 @@ func (w *world) judgeLedger() error {
 		if l.Unexplained > 0 {
 			if !w.mayLose(g) {
 				w.result.Unexplained += int(l.Unexplained)
-				w.fail("ledger of %s: %d unexplained", g, l.Unexplained)
+				for i := range l.Lanes {
+					if a := &l.Lanes[i]; len(a.Holes) > 0 {
+						w.fail("ledger of %s: epoch %s, lane %s: %d unexplained: %v", g, a.Epoch, a.Lane, a.Unexplained, a.Holes)
+					}
+				}
 			}
 			if err := w.alarmed(g); err != nil {
 				return err

@@ -282,7 +282,7 @@ func (s *Spool) make(log int) (*appender, error) {
 		a.twin = s.mirror.create(h.num, head)
 	}
 	a.seg = &segment{
-		log: log, num: h.num, epoch: h.epoch, seed: h.seed(), first: h.first, next: h.first, end: headerSize, size: c.size,
+		log: log, num: h.num, epoch: h.epoch, seed: h.seed(), first: h.first, ended: ended{h.first, headerSize}, size: c.size,
 		born: uint64(h.born), live: true,
 	}
 	return a, nil

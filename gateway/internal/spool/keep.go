@@ -28,6 +28,9 @@ func (s *Spool) settle(epoch frame.Epoch, log int, now uint64) {
 
 // covered reports whether nothing of g need be kept. mu is held.
 func (s *Spool) covered(g *segment) bool {
+	if g.unsure {
+		return false
+	}
 	for slot, lane := range logLanes[g.log] {
 		if g.first[slot] < g.next[slot] && !s.lane(laneKey{g.epoch, lane}).gone.covers(g.first[slot], g.next[slot]) {
 			return false

@@ -112,7 +112,9 @@ func (s *Spool) openings(prev frame.Epoch, ends []frame.LaneEnd) []own {
 // lastEpoch returns the newest epoch that has a record, and its last durable seqs.
 func (s *Spool) lastEpoch() (prev frame.Epoch, ends []frame.LaneEnd) {
 	for _, g := range s.segs {
-		prev = g.epoch
+		if g.next != g.first {
+			prev = g.epoch
+		}
 	}
 	ends = []frame.LaneEnd{}
 	for _, lane := range telemetry.Lanes {
@@ -220,7 +222,7 @@ func (r *recovery) loadSegment(log int, num uint64) (g *segment, keep bool) {
 	if !ok || h.log != log || h.num != num {
 		return nil, size > headerSize
 	}
-	g = &segment{log: log, num: num, epoch: h.epoch, seed: h.seed(), first: h.first, next: h.first, end: headerSize, size: size, born: uint64(h.born)}
+	g = &segment{log: log, num: num, epoch: h.epoch, seed: h.seed(), first: h.first, ended: ended{h.first, headerSize}, size: size, born: uint64(h.born)}
 	if ft != nil {
 		g.next, g.end, g.sealed = ft.next, ft.end, true
 	}
@@ -245,101 +247,6 @@ func readHead(f File, size int64, num uint64) (h header, ft *footer, ok bool) {
 	return h, nil, ok
 }
 
-// settleEnds finds where the segments without a footer end, cuts them there and seals them.
-func (r *recovery) settleEnds() {
-	for i, g := range r.segs {
-		if g.sealed {
-			continue
-		}
-		if err := r.settleEnd(g, r.behind(i)); err != nil {
-			r.log.Warn("segment not sealed", "err", err, "path", segmentName(g.log, g.num))
-		}
-	}
-}
-
-// behind returns the next segment of the same log and epoch.
-func (r *recovery) behind(i int) *segment {
-	for _, g := range r.segs[i+1:] {
-		if g.log == r.segs[i].log {
-			if g.epoch == r.segs[i].epoch {
-				return g
-			}
-			return nil
-		}
-	}
-	return nil
-}
-
-func (r *recovery) settleEnd(g, behind *segment) error {
-	f, err := r.fs.Open(r.path(segmentName(g.log, g.num)))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var b [headerSize]byte
-	fill(f, b[:], 0)
-	h, ok := decodeHeader(b[:])
-	if !ok {
-		return errRecord
-	}
-	t := r.scan(f, g, &h)
-	for slot := range t.next {
-		if behind != nil {
-			t.next[slot] = min(t.next[slot], max(behind.first[slot], g.first[slot]))
-		}
-		g.next[slot] = t.next[slot]
-		for _, lost := range t.lost[slot] {
-			lost.To = min(lost.To, g.next[slot]-1)
-			r.lose(g, slot, lost)
-		}
-	}
-	g.end = t.end
-	if cut := g.size - t.end; cut > 0 {
-		r.counters["torn_bytes"] += uint64(cut)
-	}
-	g.size = t.end
-	if t.end == headerSize {
-		return nil // goes as a whole
-	}
-	ft := footer{header: h, next: g.next, end: g.end}
-	if err := f.Truncate(t.end); err != nil {
-		return err
-	}
-	if err := r.main.write(f, ft.encode(), t.end); err != nil {
-		return err
-	}
-	if err := r.main.sync(f); err != nil {
-		return err
-	}
-	g.sealed, g.size = true, t.end+footerSize
-	return nil
-}
-
-// scan finds the records of an unsealed segment. Those that only the mirror has are written to their places.
-func (r *recovery) scan(f File, g *segment, h *header) tail {
-	w := newWalker(f, g.seed, headerSize, g.size)
-	if w.twin = r.twin(g); w.twin.open() {
-		defer w.twin.close()
-		if size, err := w.twin.f.Size(); err == nil {
-			w.end = max(w.end, size)
-		}
-	}
-	var mended []stored
-	var at []int64
-	w.mended = func(off int64, rec *stored) {
-		mended, at = append(mended, *rec), append(at, off)
-	}
-	t := scan(w, h)
-	for i := range mended {
-		m := &mended[i]
-		if err := r.main.write(f, appendRecord(nil, g.seed, m.lane, m.synced, &m.Record), at[i]); err != nil {
-			r.log.Warn("segment not mended", "err", err, "path", segmentName(g.log, g.num))
-		}
-	}
-	r.counters["mended"] += uint64(len(mended))
-	return t
-}
-
 // restoreMissing fetches from the mirror the segments that aren't in the folder, and returns all names. What the cursor
 // knows to be settled isn't missed.
 func (r *recovery) restoreMissing(names []string) []string {
@@ -352,7 +259,7 @@ func (r *recovery) restoreMissing(names []string) []string {
 			continue
 		}
 		h, ft, ok := r.mirror.read(num)
-		if !ok || ft != nil && r.covered(&segment{log: logKeep, epoch: h.epoch, first: h.first, next: ft.next}) {
+		if !ok || ft != nil && r.covered(&segment{log: logKeep, epoch: h.epoch, first: h.first, ended: ended{ft.next, ft.end}}) {
 			r.mirror.discard([]*segment{{log: logKeep, num: num}})
 			continue
 		}
@@ -463,7 +370,7 @@ func (r *recovery) reportGaps() {
 // dropEmpty removes segments that were made and never held a durable record.
 func (r *recovery) dropEmpty() {
 	r.segs = slices.DeleteFunc(r.segs, func(g *segment) bool {
-		empty := g.next == g.first
+		empty := g.next == g.first && !g.unsure
 		if empty {
 			_ = r.fs.Remove(r.path(segmentName(g.log, g.num)))
 		}

@@ -69,7 +69,7 @@ func (s *Spool) oldestThin() *segment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, g := range s.segs {
-		if g.log == logThin && !g.live && !g.doomed {
+		if g.log == logThin && !g.live && !g.doomed && !g.unsure {
 			return g
 		}
 	}

@@ -113,13 +113,13 @@ type segment struct {
 	epoch  frame.Epoch
 	seed   uint32
 	first  [2]uint64
-	next   [2]uint64 // durable
-	end    int64     // of the durable records
-	size   int64     // of the file
-	born   uint64    // seconds that the spool had run when it was made
-	sealed bool      // has a footer
-	live   bool      // is being appended to
-	doomed bool      // will be dropped when its tombstones are durable
+	ended         // the durable records
+	size   int64  // of the file
+	born   uint64 // seconds that the spool had run when it was made
+	sealed bool   // has a footer
+	unsure bool   // behind the durable records are some of which it isn't known
+	live   bool   // is being appended to
+	doomed bool   // will be dropped when its tombstones are durable
 
 	settled bool   // nothing of it waits any more: it is kept as part of the tail
 	since   uint64 // seconds that the spool had run then
@@ -167,6 +167,7 @@ type Spool struct {
 	retryAt  int64 // mono before which own records aren't tried again
 	savedAt  int64 // mono of the last cursor
 	refillAt int64 // mono before which no room is taken for spares
+	settleAt int64 // mono before which no segment is sealed that the card refused to seal
 	openedAt int64 // mono
 
 	ranBefore uint64 // seconds that the spool ran in openings before
@@ -308,6 +309,7 @@ func (s *Spool) Step() time.Duration {
 	now := s.stamp().mono
 	s.collect(0)
 	s.refill(now)
+	s.resettle(now)
 	if s.mirror.heal(now) {
 		wait = min(wait, healEvery)
 	}

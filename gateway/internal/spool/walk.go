@@ -3,8 +3,6 @@ package spool
 import (
 	"errors"
 	"io"
-
-	"yizhan/broker/frame"
 )
 
 // A walker reads the records of a segment one after the other. Where bytes are no record it goes on
@@ -92,46 +90,5 @@ func fill(f io.ReaderAt, b []byte, off int64) {
 			clear(part)
 		}
 		b, off = b[len(part):], off+int64(len(part))
-	}
-}
-
-// tail is what a scan of a segment without a footer found.
-type tail struct {
-	next [2]uint64
-	end  int64
-	lost [2][]frame.Range
-}
-
-// scan walks a segment that was never sealed, from its header on, and finds where the records
-// end. Bytes that are no record are damage when a later record was written after they were
-// synced; else they begin the torn tail, and nothing behind them counts.
-func scan(w *walker, h *header) tail {
-	size := w.end
-	sure := tail{next: h.first, end: headerSize}
-	now, open := sure, int64(-1) // open: offset of bytes not yet known to be damage
-	for {
-		before := w.off
-		r, off, ok := w.next()
-		if (w.torn || !ok) && open < 0 && before < size {
-			open = before
-		}
-		if !ok {
-			return sure
-		}
-		log, slot := place(r.lane)
-		if log != h.log || r.Seq < now.next[slot] {
-			continue
-		}
-		if r.Seq > now.next[slot] {
-			now.lost[slot] = append(now.lost[slot], frame.Range{From: now.next[slot], To: r.Seq - 1})
-		}
-		now.next[slot] = r.Seq + 1
-		now.end = off + int64(r.size)
-		if open >= 0 && r.synced > open {
-			open = -1
-		}
-		if open < 0 {
-			sure = now
-		}
 	}
 }
