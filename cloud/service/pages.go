@@ -65,7 +65,7 @@ func (s *Service) health(w http.ResponseWriter, r *http.Request) {
 		Version     string  `json:"version"`
 	}{"ok", "ok", s.projector.Lag().Seconds(), len(s.gateways.Connected()), s.site.Built(), s.env.Version}
 	status := http.StatusOK
-	if _, err := s.store.Commands(ctx, 1); err != nil {
+	if _, err := s.store.Commands(ctx, "", 1); err != nil {
 		s.env.Log.Warn("store does not answer", "err", err)
 		report.Status, report.State, status = "failing", "does not answer", http.StatusServiceUnavailable
 	}

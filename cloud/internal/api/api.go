@@ -47,7 +47,7 @@ type Parcels interface {
 // Commands answers what was ordered.
 type Commands interface {
 	Command(ctx context.Context, id string) (county.Command, bool, error)
-	Commands(ctx context.Context, limit int) ([]county.Command, error)
+	Commands(ctx context.Context, device string, limit int) ([]county.Command, error)
 }
 
 // Store is the read face of the state.

@@ -34,14 +34,15 @@ func (a *API) commands(h huma.API) {
 	})
 	huma.Register(h, huma.Operation{
 		OperationID: "list-command", Method: http.MethodGet, Path: Prefix + "/commands", Tags: []string{"command"},
-		Summary: "The latest orders",
+		Summary: "The latest orders, with what doors did for them",
 	}, func(ctx context.Context, in *struct {
-		Limit int `query:"limit" minimum:"1" maximum:"200" default:"50"`
+		Device string `query:"device" pattern:"^([a-z0-9-]{1,32}/[a-z0-9-]{1,32})?$" doc:"of this device only" example:"lk-qingshi-1/board"`
+		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	},
 	) (*answer[list[county.Command]], error) {
 		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()
-		items, err := a.cfg.Store.Commands(ctx, in.Limit)
+		items, err := a.cfg.Store.Commands(ctx, in.Device, in.Limit)
 		if err != nil {
 			return nil, a.fail(ctx, "command", err)
 		}

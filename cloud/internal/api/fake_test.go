@@ -248,10 +248,13 @@ func (f *fake) Command(_ context.Context, id string) (county.Command, bool, erro
 	return c, ok, f.broken
 }
 
-func (f *fake) Commands(context.Context, int) (all []county.Command, err error) {
+func (f *fake) Commands(_ context.Context, device string, _ int) (all []county.Command, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range f.orders {
+		if device != "" && c.Device != device {
+			continue
+		}
 		all = append(all, c)
 	}
 	return all, f.broken

@@ -123,7 +123,7 @@ func (a *API) offer(ctx context.Context, in *offerWanted) (*answer[offered], err
 	if why := mayNot(&p.Parcel, &l); why != nil {
 		return nil, huma.Error422UnprocessableEntity("it may not go into this locker", why)
 	}
-	recent, err := a.cfg.Store.Commands(ctx, 200)
+	recent, err := a.cfg.Store.Commands(ctx, l.Device, 200)
 	if err != nil {
 		return nil, a.fail(ctx, "command", err)
 	}

@@ -41,7 +41,7 @@ type Change struct {
 	Kind    ChangeKind // the SSE event
 	ID      string
 	Version int64 // grows with each change of the object
-	Object  any   // Vehicle, Parcel, Locker, ColdBox or Gateway
+	Object  any   // Vehicle, Parcel, Locker, ColdBox, Gateway or Command
 }
 
 // ChangeKind is the name of an SSE event.
@@ -54,4 +54,5 @@ const (
 	LockerChanged  ChangeKind = "locker"
 	ColdBoxChanged ChangeKind = "coldbox"
 	GatewayChanged ChangeKind = "gateway"
+	CommandChanged ChangeKind = "command" // an order to open a cell
 )

@@ -161,4 +161,16 @@ type Command struct {
 	Outcome  telemetry.Outcome `json:"outcome,omitempty"` // empty while nothing came back
 	Detail   string            `json:"detail,omitempty"`
 	Answered *time.Time        `json:"answered,omitempty"`
+	Door     []DoorStep        `json:"door,omitempty"` // of open_cell: what was seen of its door, in order
+	Version  int64             `json:"version"`        // grows with what comes back
+}
+
+// DoorStep is a step of a door that was ordered to open, as devices saw it.
+type DoorStep struct {
+	Step    string            `json:"step" doc:"accepted (kept by the gateway, about to be done), pulse_sent (the lock may have been pulsed), opened, forced, jammed (still locked after its pulse), not_opened (nobody saw it move for waited_s), wrong_door (cell, another one, opened instead), closed, deposited, emptied"`
+	Cell    int               `json:"cell"`
+	At      time.Time         `json:"at"`
+	TQ      telemetry.Quality `json:"tq"`
+	ErrMS   int64             `json:"te_ms,omitempty"` // bound of At's error; 0 means not stated
+	WaitedS int               `json:"waited_s,omitempty"`
 }

@@ -5,7 +5,7 @@
 //	event: vehicle
 //	data: {"id":"v03", ... ,"version":1881}
 //
-// Events are vehicle, parcel, locker, coldbox and gateway, each with the same object as its GET, and
+// Events are vehicle, parcel, locker, coldbox, gateway and command (of orders that open a cell), each with the same object as its GET, and
 // reset: what you hold may have a hole, fetch the lists. Ids grow by one and begin with the run of
 // this process, so that an id of another run is told apart.
 //

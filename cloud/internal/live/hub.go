@@ -148,8 +148,8 @@ func (h *Hub) append(c county.Change, now time.Time) bool {
 		h.opt.Log.Error("change not encoded", "kind", string(c.Kind), "err", err)
 		return false
 	}
-	if c.Kind == county.ParcelChanged {
-		h.bound() // parcels come and go; the others are as many as the county has
+	if c.Kind == county.ParcelChanged || c.Kind == county.CommandChanged {
+		h.bound() // these come and go; the others are as many as the county has
 	}
 	h.sent[key] = c.Version
 	var b bytes.Buffer

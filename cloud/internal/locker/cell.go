@@ -66,7 +66,7 @@ func Fold(events []Event) (state county.CellState, since time.Time) {
 				state, since = county.CellReserved, e.At
 			}
 			continue
-		case telemetry.CellPulseSent, telemetry.CellWrongDoor: // what was asked of a door, not what it did
+		case telemetry.CellPulseSent, telemetry.CellWrongDoor, telemetry.CellNotOpened: // what was asked of a door, not what it did
 			continue
 		}
 		if e.Occupied.Known() {

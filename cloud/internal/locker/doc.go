@@ -6,6 +6,10 @@
 // A courier's parcel that the cabinet accepted reserves its cell until the door says something, and for no longer than a minute (Reserved): the
 // opening may have been refused.
 //
+// # What a door did for an order
+//
+// Truth makes of the events that name an order the steps of its door. It guesses nothing from times: the gateway says which order an event came of.
+//
 // # What is in a cell
 //
 // deposited and emptied say that something was put in or taken out. closed with occupied is a board's statement of what

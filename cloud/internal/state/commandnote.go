@@ -16,7 +16,7 @@ func (s *Store) NoteCommand(ctx context.Context, cmd county.Command) error {
 		answered = ms(*cmd.Answered)
 	}
 	outcome, detail := string(cmd.Outcome), clean(cmd.Detail)
-	cmd.Outcome, cmd.Detail, cmd.Answered = "", "", nil
+	cmd.Outcome, cmd.Detail, cmd.Answered, cmd.Door, cmd.Version = "", "", nil, nil, 0
 	doc, err := json.Marshal(cmd)
 	if err != nil {
 		return fmt.Errorf("state: command: %w", err)

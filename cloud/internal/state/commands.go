@@ -49,6 +49,7 @@ func (c *commit) answerCommands(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		c.orders[cmd.ID] = true
 	}
 	return nil
 }
@@ -63,8 +64,8 @@ func (s *Store) PutCommand(ctx context.Context, cmd county.Command) error {
 		return fmt.Errorf("state: command: %w", err)
 	}
 	return s.update(ctx, "command", func(c conn) error {
-		n, err := c.exec(ctx, "insert into commands (id, created_ms, doc, outcome, detail, answered_ms) values ($1, $2, $3, '', '', 0) on conflict (id) do nothing",
-			cmd.ID, ms(cmd.Created), clean(string(doc)))
+		n, err := c.exec(ctx, "insert into commands (id, created_ms, doc, outcome, detail, answered_ms, device) values ($1, $2, $3, '', '', 0, $4) on conflict (id) do nothing",
+			cmd.ID, ms(cmd.Created), clean(string(doc)), clean(cmd.Device))
 		if err == nil && n == 0 {
 			return fmt.Errorf("command %q %w", cmd.ID, ErrExists)
 		}
@@ -74,13 +75,14 @@ func (s *Store) PutCommand(ctx context.Context, cmd county.Command) error {
 
 func scanCommand(scan func(...any) error) (cmd county.Command, err error) {
 	var doc, outcome, detail string
-	var answered int64
-	if err := scan(&doc, &outcome, &detail, &answered); err != nil {
+	var answered, version int64
+	if err := scan(&doc, &outcome, &detail, &answered, &version); err != nil {
 		return cmd, err
 	}
 	if err := json.Unmarshal([]byte(doc), &cmd); err != nil {
 		return cmd, fmt.Errorf("command: %w", err)
 	}
+	cmd.Version = version
 	if outcome != "" {
 		t := moment(answered)
 		cmd.Outcome, cmd.Detail, cmd.Answered = telemetry.Outcome(outcome), detail, &t
@@ -88,31 +90,42 @@ func scanCommand(scan func(...any) error) (cmd county.Command, err error) {
 	return cmd, nil
 }
 
-const commandColumns = "doc, outcome, detail, answered_ms"
-
-func readCommand(ctx context.Context, c conn, id string) (cmd county.Command, ok bool, err error) {
+// readCommands reads commands with what doors did for them; rest follows "from commands".
+func readCommands(ctx context.Context, c conn, rest string, args ...any) (all []county.Command, err error) {
+	all = []county.Command{}
 	err = c.each(ctx, func(scan func(...any) error) error {
-		var err error
-		cmd, err = scanCommand(scan)
-		ok = true
+		cmd, err := scanCommand(scan)
+		all = append(all, cmd)
 		return err
-	}, "select "+commandColumns+" from commands where id = $1", id)
-	return cmd, ok, err
+	}, "select doc, outcome, detail, answered_ms, version from commands "+rest, args...)
+	if err != nil {
+		return nil, err
+	}
+	return all, addDoors(ctx, c, all)
 }
 
-// Command returns a command with its outcome.
+func readCommand(ctx context.Context, c conn, id string) (cmd county.Command, ok bool, err error) {
+	all, err := readCommands(ctx, c, "where id = $1", id)
+	if err != nil || len(all) == 0 {
+		return cmd, false, err
+	}
+	return all[0], true, nil
+}
+
+// Command returns a command with its outcome, and what its door did.
 func (s *Store) Command(ctx context.Context, id string) (county.Command, bool, error) {
 	cmd, ok, err := readCommand(ctx, s.db.reader(), id)
 	return cmd, ok, classify(err)
 }
 
-// Commands returns the newest commands.
-func (s *Store) Commands(ctx context.Context, limit int) ([]county.Command, error) {
-	out := []county.Command{}
-	err := s.each(ctx, func(scan func(...any) error) error {
-		cmd, err := scanCommand(scan)
-		out = append(out, cmd)
-		return err
-	}, "select "+commandColumns+" from commands order by created_ms desc, id desc limit $1", limit)
-	return out, err
+// Commands returns the newest commands, of one device or of all where device is empty.
+func (s *Store) Commands(ctx context.Context, device string, limit int) ([]county.Command, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
+	defer cancel()
+	where, args := "order by created_ms desc, id desc limit $1", []any{limit}
+	if device != "" {
+		where, args = "where device = $2 "+where, append(args, clean(device))
+	}
+	all, err := readCommands(ctx, s.db.reader(), where, args...)
+	return all, classify(err)
 }

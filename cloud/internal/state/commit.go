@@ -53,6 +53,7 @@ type commit struct {
 	lockers []string          // that changed
 	vans    map[string]*van   // vehicles that changed, as they are now
 	loads   map[string]bool   // vehicles whose load changed
+	orders  map[string]bool   // commands of which something is new
 	changes []county.Change
 }
 
@@ -62,7 +63,7 @@ func (s *Store) newCommit(c conn, arrivals []county.Arrival) *commit {
 		s: s, c: c, reg: s.registry.Load(), now: s.opt.Now(), arrivals: arrivals,
 		latest: map[[2]string]*last{}, fixes: map[string][]fix{}, climates: map[string][]climate{}, evidence: map[string]county.Sighting{},
 		pairs: pairs{}, cells: map[string]bool{}, parcels: map[string]bool{}, vans: map[string]*van{}, loads: map[string]bool{},
-		opened: map[string]county.Exception{}, ended: map[string]bool{}, items: map[string]bool{}, boxes: map[string]bool{},
+		opened: map[string]county.Exception{}, ended: map[string]bool{}, orders: map[string]bool{}, items: map[string]bool{}, boxes: map[string]bool{},
 	}
 }
 
@@ -99,7 +100,7 @@ func (s *Store) Commit(ctx context.Context, arrivals []county.Arrival) (verdicts
 func (c *commit) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		c.lockBoards, c.lockLanes, c.readClocks, c.admit,
-		c.putLatest, c.moveVehicles, c.measureBoxes, c.putEvidence, c.foldCells, c.foldContents, c.foldParcels, c.answerCommands,
+		c.putLatest, c.moveVehicles, c.measureBoxes, c.nameDoors, c.putEvidence, c.foldCells, c.foldContents, c.foldParcels, c.answerCommands, c.tellOrders,
 		c.putLedger, c.putBoards, c.gatherChanges, c.putArchive,
 	} {
 		if err := step(ctx); err != nil {

@@ -29,6 +29,9 @@
 // device, kind, at and body) is one piece of evidence. The rules themselves are pure functions of
 // the rooms parcel, vehicle, locker and coldchain.
 //
+// What doors did for an order that opens a cell is found by the order's id, which the gateway put into the readings (kindDoor), and told by
+// locker.Truth when it is asked for.
+//
 // Which scan belongs to which deposit is read as pairings of a stretch of a gateway's time, before and after fresh evidence
 // is put: what differs is folded again. What is read grows with what happened at doors, not with scans.
 //

@@ -196,6 +196,8 @@ func (c *commit) touch(ctx context.Context, fresh []county.Sighting) (t touched,
 			c.turned = append(c.turned, *s)
 		case kindCabinet, parcel.KindPerson, parcel.KindTimer:
 			c.about(s)
+		case kindDoor:
+			c.ordered(s)
 		case telemetry.KindLocker:
 			c.cells[s.Subject] = true
 			t.times[s.Gateway] = append(t.times[s.Gateway], s.At)

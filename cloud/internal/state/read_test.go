@@ -115,7 +115,7 @@ func TestCommandTakesItsFirstOutcome(t *testing.T) {
 		require.Equal(t, cmd, got)
 		result("lk-a-1", 2, telemetry.Done)
 		result("lk-a-1", 3, telemetry.OutcomeUnknown)
-		all, err := w.Commands(t.Context(), 10)
+		all, err := w.Commands(t.Context(), "", 10)
 		require.NoError(t, err)
 		require.Equal(t, telemetry.Done, all[0].Outcome)
 		require.Equal(t, at(2), *all[0].Answered)

@@ -150,7 +150,6 @@ var (
 	exceptionsTable  = newTable("exceptions", 1, "id, class, cause, object, evidence, source, detail, discovered_ms n, ended_ms n, version n", "")
 	evidenceTable    = newTable("evidence", 1, "id, subject, kind, step, thing, device, at_ms n, tq, gateway, epoch, lane n, seq n, body, te_ms n",
 		"(excluded.at_ms, excluded.gateway, excluded.epoch, excluded.lane, excluded.seq) < (evidence.at_ms, evidence.gateway, evidence.epoch, evidence.lane, evidence.seq)")
-	commandsTable = newTable("commands", 1, "id, created_ms n, doc, outcome, detail, answered_ms n", "nothing")
 	// Rows that are made to be locked, and left as they are where they exist.
 	newGatewaysTable = newTable("gateways", 1, "id, version n, received_ms n, software, boot, mono_ns n, mono_ms n, epochs n, committed n, backlog n, lanes", "nothing")
 	newLanesTable    = newTable("ranges", 1, "id, gateway, epoch, lane n, spans, records n, readings n, tip n, tip_hash b, quarantined n", "nothing")
