@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"mime"
 	"time"
@@ -17,7 +18,7 @@ func (s *Service) running() (*api.Running, error) {
 		return nil, err
 	}
 	places := run.Places{Sites: s.registry.Sites, Vehicles: s.registry.Vehicles}
-	return &api.Running{Store: s.store, Zone: zone, MaxBytes: run.MaxBytes, Read: func(contentType string, body []byte, day time.Time) ([]county.Run, []api.RunFault, int, error) {
+	return &api.Running{Recipients: s.masked, Store: s.store, Zone: zone, MaxBytes: run.MaxBytes, Read: func(contentType string, body []byte, day time.Time) ([]county.Run, []api.RunFault, int, error) {
 		var got run.Imported
 		switch kind, _, _ := mime.ParseMediaType(contentType); kind {
 		case "text/csv":
@@ -33,4 +34,20 @@ func (s *Service) running() (*api.Running, error) {
 		}
 		return got.Runs, faults, got.More, nil
 	}}, nil
+}
+
+// masked are the recipients of parcels, as far as a courier may see them.
+func (s *Service) masked(ctx context.Context, waybills []string) (map[string]county.Recipient, error) {
+	sealed, err := s.store.Recipients(ctx, waybills)
+	if err != nil {
+		return nil, err
+	}
+	who := people{s.store, s.persons}
+	out := make(map[string]county.Recipient, len(sealed))
+	for waybill, b := range sealed {
+		if r, err := who.Unseal(b); err == nil { // what can't be opened is nobody known
+			out[waybill] = who.Mask(r)
+		}
+	}
+	return out, nil
 }

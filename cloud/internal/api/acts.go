@@ -24,7 +24,7 @@ const (
 // noted is an act as a phone sends it.
 type noted struct {
 	ID        string         `json:"id" pattern:"^[A-Za-z0-9-]{8,56}$" doc:"a UUID of the phone's making; the same again is the same act"`
-	Kind      county.ActKind `json:"kind" enum:"sign_on,sign_off,load,unload,pack,unpack,deposit,hand_over,refuse,count"`
+	Kind      county.ActKind `json:"kind" enum:"sign_on,sign_off,load,unload,pack,unpack,deposit,to_door,hand_over,refuse,count"`
 	Actor     string         `json:"actor" pattern:"^[A-Za-z0-9-]{1,32}$" doc:"the badge of who did it; no name"`
 	At        time.Time      `json:"at" doc:"when it was done"`
 	Of        string         `json:"of,omitempty" maxLength:"32" doc:"the waybill; of a count: the container, if it was one's"`
@@ -186,7 +186,7 @@ func (a *API) wrongAct(x *noted, now time.Time) (field, reason string) {
 			return "cell", "is absent"
 		}
 		_ = lacks("of", x.Of) || lacks("locker", x.Locker)
-	case county.ActHand:
+	case county.ActDoor, county.ActHand:
 		lacks("of", x.Of)
 	}
 	return field, reason
@@ -205,6 +205,8 @@ func (a *API) said(x *noted) (county.Said, bool) {
 		}
 	case county.ActDeposit:
 		s.Step, s.Locker, s.Cell = "in_locker", x.Locker, x.Cell
+	case county.ActDoor:
+		s.Step, s.Vehicle = "out_for_delivery", x.Vehicle
 	case county.ActHand:
 		s.Step = "signed_for"
 	case county.ActRefuse:

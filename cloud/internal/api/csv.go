@@ -67,6 +67,7 @@ var columns = map[string]string{
 	"handling": "handling", "温区": "handling", "货物类型": "handling",
 	"size": "size", "规格": "size", "尺寸": "size",
 	"consent": "consent", "同意入柜": "consent", "入柜": "consent",
+	"wish": "wish", "投递方式": "wish", "送达方式": "wish",
 	"hold": "hold", "暂扣": "hold", "扣留": "hold",
 	"pieces": "pieces", "件数": "pieces",
 	"name": "recipient.name", "recipient": "recipient.name", "收件人": "recipient.name", "姓名": "recipient.name",
@@ -83,6 +84,7 @@ var values = map[string]map[string]string{
 	"handling":  {"常温": "ambient", "冷藏": "chilled", "冷冻": "frozen", "易碎": "fragile"},
 	"size":      {"小": "s", "中": "m", "大": "l"},
 	"consent":   {"是": "yes", "同意": "yes", "否": "no", "不同意": "no", "未知": "unknown"},
+	"wish":      {"入柜": "locker", "智能柜": "locker", "放智能柜": "locker", "自提": "station", "放服务站": "station", "送到家": "home", "送货上门": "home", "上门": "home"},
 	"hold":      {"是": "true", "否": "false", "yes": "true", "no": "false", "1": "true", "0": "false"},
 }
 
@@ -196,7 +198,7 @@ func announceBody(r huma.Registry) *huma.RequestBody {
 	file := &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{"file": {Type: huma.TypeString, Format: "binary"}}}
 	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		"application/json":    {Schema: rows{}.Schema(r)},
-		"text/csv":            {Schema: &huma.Schema{Type: huma.TypeString, Description: "a header of waybill, site, handling, size, consent, hold, direction, order, pieces, epc, locker, name, phone, village, address, lang"}},
+		"text/csv":            {Schema: &huma.Schema{Type: huma.TypeString, Description: "a header of waybill, site, handling, size, consent, wish, hold, direction, order, pieces, epc, locker, name, phone, village, address, lang"}},
 		"multipart/form-data": {Schema: file},
 	}}
 }

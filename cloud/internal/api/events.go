@@ -17,6 +17,7 @@ type amendment struct {
 	Handling  *string         `json:"handling,omitempty" enum:"ambient,chilled,frozen,fragile"`
 	Size      *string         `json:"size,omitempty" enum:"s,m,l"`
 	Consent   *county.Consent `json:"consent,omitempty" enum:"yes,no,unknown"`
+	Wish      *county.Wish    `json:"wish,omitempty" enum:"locker,station,home" doc:"consent follows"`
 	Hold      *bool           `json:"hold,omitempty"`
 	Recipient *addressee      `json:"recipient,omitempty" doc:"whole; where no site is given with it, its address finds the outlet anew"`
 }
@@ -27,7 +28,7 @@ func (a *API) amend(ctx context.Context, in *struct {
 },
 ) (*answer[county.Parcel], error) {
 	b := &in.Body
-	am := county.Amendment{EPC: b.EPC, Site: b.Site, Locker: b.Locker, Handling: b.Handling, Size: b.Size, Consent: b.Consent, Hold: b.Hold, Actor: issuer}
+	am := county.Amendment{EPC: b.EPC, Site: b.Site, Locker: b.Locker, Handling: b.Handling, Size: b.Size, Consent: b.Consent, Wish: b.Wish, Hold: b.Hold, Actor: issuer}
 	if b.EPC != nil {
 		name, ok := tagName(*b.EPC)
 		if !ok {

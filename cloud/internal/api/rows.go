@@ -19,6 +19,7 @@ type intake struct {
 	Handling  string    `json:"handling,omitempty" enum:"ambient,chilled,frozen,fragile"`
 	Size      string    `json:"size,omitempty" enum:"s,m,l"`
 	Consent   string    `json:"consent,omitempty" enum:"yes,no,unknown" doc:"of the recipient, for a locker"`
+	Wish      string    `json:"wish,omitempty" enum:"locker,station,home" doc:"where it shall go; consent follows, and may be absent"`
 	Hold      bool      `json:"hold,omitempty" doc:"it must not leave the warehouse"`
 	Order     string    `json:"order,omitempty" maxLength:"64" doc:"of which it is one parcel"`
 	Pieces    int       `json:"pieces,omitempty" minimum:"1" maximum:"99" doc:"so many parcels of one order: waybill-1, waybill-2, ..."`

@@ -32,6 +32,9 @@ type Running struct {
 	Read     func(contentType string, body []byte, day time.Time) (runs []county.Run, faults []RunFault, more int, err error)
 	MaxBytes int64          // of what Read takes
 	Zone     *time.Location // in which a day is a day
+
+	// Recipients are those of parcels, masked, as far as they are known; nil: nobody is.
+	Recipients func(ctx context.Context, waybills []string) (map[string]county.Recipient, error)
 }
 
 // RunFault is what is wrong with a row of an import.
@@ -266,6 +269,15 @@ type cargo struct {
 	Hold      bool             `json:"hold,omitempty"`
 	Stage     county.Stage     `json:"stage"`
 	Place     string           `json:"place,omitempty"`
+	Plan      county.Wish      `json:"plan,omitempty" enum:"locker,station,home" doc:"where it goes at its outlet"`
+	To        *door            `json:"to,omitempty" doc:"whose door, of what goes home and isn't there yet"`
+}
+
+// door is what a courier may see of whom a parcel is brought to.
+type door struct {
+	Village string `json:"village,omitempty"`
+	Name    string `json:"name,omitempty" example:"王**"`
+	Phone   string `json:"phone,omitempty" example:"199****5678"`
 }
 
 type manifest struct {
@@ -291,8 +303,34 @@ func (a *API) manifest(ctx context.Context, in *ByRun) (*answer[manifest], error
 		p := &parcels[i]
 		m.Items = append(m.Items, cargo{
 			Waybill: p.Waybill.Waybill, Site: p.Site, Locker: p.Locker, Direction: p.Direction, Handling: p.Handling, Size: p.Size,
-			Consent: p.Consent, Hold: p.Hold, Stage: p.Stage, Place: p.Place,
+			Consent: p.Consent, Hold: p.Hold, Stage: p.Stage, Place: p.Place, Plan: p.Plan(),
 		})
 	}
+	if err := a.doors(ctx, m.Items); err != nil {
+		return nil, a.fail(ctx, "run", err)
+	}
 	return reply(m), nil
+}
+
+// doors says of the parcels that go home to whom.
+func (a *API) doors(ctx context.Context, items []cargo) error {
+	var home []string
+	for i := range items {
+		if items[i].Plan == county.WishHome && !items[i].Stage.Over() {
+			home = append(home, items[i].Waybill)
+		}
+	}
+	if len(home) == 0 || a.cfg.Running.Recipients == nil {
+		return nil
+	}
+	known, err := a.cfg.Running.Recipients(ctx, home)
+	if err != nil {
+		return err
+	}
+	for i := range items {
+		if who, ok := known[items[i].Waybill]; ok {
+			items[i].To = &door{Village: who.Village, Name: who.Name, Phone: who.Phone}
+		}
+	}
+	return nil
 }

@@ -60,7 +60,10 @@ func (r *roster) ChangeRun(_ context.Context, day, id string, change func(*count
 }
 
 func (r *roster) Manifest(context.Context, *county.Run, int) ([]county.Parcel, error) {
-	return []county.Parcel{{Waybill: county.Waybill{Waybill: "YZ0000001", Site: "out-qingshi", Hold: true}, Stage: county.AtWarehouse}}, r.broken
+	return []county.Parcel{
+		{Waybill: county.Waybill{Waybill: "YZ0000001", Site: "out-qingshi", Hold: true}, Stage: county.AtWarehouse},
+		{Waybill: county.Waybill{Waybill: "YZ0000002", Site: "out-qingshi", Wish: county.WishHome, Consent: county.ConsentNo}, Stage: county.OutForDelivery},
+	}, r.broken
 }
 
 func (r *roster) PutAct(_ context.Context, a county.Act, _ string, photo []byte) (bool, error) {
@@ -98,7 +101,13 @@ func runAPI(t *testing.T) (*fake, *roster, *api.API) {
 	zone := time.FixedZone("county", 8*3600)
 	return f, r, api.New(api.Config{
 		Store: f, History: f, Desk: f, Stream: http.NotFoundHandler(), Registry: reg, Persons: f, Outlets: f, Now: func() time.Time { return now }, Busy: errBusy, Conflict: errConflict, Cursor: errCursor,
-		Running: &api.Running{Store: r, Zone: zone, MaxBytes: 1 << 20, Read: func(kind string, body []byte, day time.Time) ([]county.Run, []api.RunFault, int, error) {
+		Running: &api.Running{Recipients: func(_ context.Context, waybills []string) (map[string]county.Recipient, error) {
+			out := map[string]county.Recipient{}
+			for _, w := range waybills {
+				out[w] = county.Recipient{Name: "王**", Phone: "199****5678", Village: "青石村"}
+			}
+			return out, nil
+		}, Store: r, Zone: zone, MaxBytes: 1 << 20, Read: func(kind string, body []byte, day time.Time) ([]county.Run, []api.RunFault, int, error) {
 			if kind != "text/csv" {
 				return nil, nil, 0, errors.New("send text/csv")
 			}
@@ -243,4 +252,29 @@ func TestACellIsOfferedToOneAtATime(t *testing.T) {
 	require.Equal(t, 422, code)
 	require.Contains(t, fmt.Sprint(v), "out of reach")
 	require.Len(t, f.orders, 2)
+}
+
+// A courier sees of whom a parcel goes to, at the door, as much as it takes to find them; of others nothing.
+func TestTheManifestSaysWhatGoesToTheDoor(t *testing.T) {
+	_, _, a := runAPI(t)
+	code, out := tell(t, a, "GET", "/runs/A1/manifest?day=2026-08-05", "", "")
+	require.Equal(t, 200, code)
+	items := out["items"].([]any)
+	require.Len(t, items, 2)
+	counter, home := items[0].(map[string]any), items[1].(map[string]any)
+	require.Equal(t, "station", counter["plan"])
+	require.NotContains(t, counter, "to")
+	require.Equal(t, "home", home["plan"])
+	require.Equal(t, map[string]any{"village": "青石村", "name": "王**", "phone": "199****5678"}, home["to"])
+}
+
+func TestToTheDoorIsAnAct(t *testing.T) {
+	f, r, a := runAPI(t)
+	code, out := tell(t, a, "POST", "/run/acts", "application/json", `{"acts":[{"id":"act-00000001","kind":"to_door","actor":"c01","at":"2026-08-05T05:00:00Z","of":"YZ0000002","site":"out-qingshi","vehicle":"v01"},`+
+		`{"id":"act-00000002","kind":"to_door","actor":"c01","at":"2026-08-05T05:00:00Z"}]}`)
+	require.Equal(t, 200, code, out)
+	require.Len(t, r.kept, 1)
+	require.Len(t, f.said, 1)
+	require.Equal(t, "out_for_delivery", f.said[0].Step)
+	require.Equal(t, "v01", f.said[0].Vehicle)
 }

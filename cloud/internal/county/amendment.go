@@ -34,6 +34,9 @@ func (a *Amendment) Of(w Waybill) Waybill {
 	if a.Consent != nil {
 		w.Consent = *a.Consent
 	}
+	if w.Wish.Consent() != w.Consent {
+		w.Wish = "" // what they wished no longer holds
+	}
 	if a.Hold != nil {
 		w.Hold = *a.Hold
 	}

@@ -42,7 +42,7 @@ type Waybill struct {
 	Handling  string    `json:"handling,omitempty" enum:"ambient,chilled,frozen,fragile"`       // absent is ambient
 	Size      string    `json:"size,omitempty" enum:"s,m,l"`                                    // absent is unknown
 	Consent   Consent   `json:"consent,omitempty" enum:"yes,no,unknown"`                        // of its recipient, for a locker; absent is unknown
-	Wish      Wish      `json:"wish,omitempty" enum:"locker,station,home"`                      // where its recipient said that it shall go; consent follows
+	Wish      Wish      `json:"wish,omitempty" enum:"locker,station,home"`                      // where its recipient, or its sender for them, said that it shall go; consent follows
 	Hold      bool      `json:"hold,omitempty"`                                                 // upstream says it must not leave the warehouse
 	Order     string    `json:"order,omitempty" maxLength:"64" doc:"of which it is one parcel"` // an order may be several parcels
 }
@@ -53,7 +53,7 @@ func (w Waybill) Canonical() Waybill {
 		w.Direction = ToVillage
 	}
 	if w.Consent == "" {
-		w.Consent = ConsentUnknown
+		w.Consent = w.Wish.Consent()
 	}
 	return w
 }

@@ -40,6 +40,20 @@ func (w Wish) Consent() Consent {
 	return ConsentUnknown
 }
 
+// Plan is where a parcel goes at its outlet: home where that is wished, into a locker where its recipient agreed and it needs no
+// cold, else over the counter of the station. One from a village goes nowhere there.
+func (w *Waybill) Plan() Wish {
+	switch {
+	case w.Direction == FromVillage:
+		return ""
+	case w.Wish == WishHome:
+		return WishHome
+	case w.Consent == ConsentYes && w.Handling != "chilled" && w.Handling != "frozen":
+		return WishLocker
+	}
+	return WishStation
+}
+
 // Recipient is who a parcel is for. It is kept sealed, and shown only masked.
 type Recipient struct {
 	Name    string `json:"name,omitempty"`

@@ -52,6 +52,7 @@ const (
 	ActPack    ActKind = "pack"      // a parcel into a bag or cage
 	ActUnpack  ActKind = "unpack"    //
 	ActDeposit ActKind = "deposit"   // a parcel into a cell
+	ActDoor    ActKind = "to_door"   // a parcel on its way from the outlet to its recipient's door
 	ActHand    ActKind = "hand_over" // a parcel to its recipient, who signed
 	ActRefuse  ActKind = "refuse"    // its recipient doesn't want it
 	ActCount   ActKind = "count"     // at a hand-over, of a run's parcels for a site or of a container's

@@ -61,6 +61,18 @@ func TestAnArrivalOffAVanIsTheOutlets(t *testing.T) {
 	require.Len(t, w.received, 1, "where it lies")
 }
 
+// What is brought home asks nobody to come, unless it was brought back.
+func TestWhatIsBroughtHomeIsNotToBeFetched(t *testing.T) {
+	w := calm(t)
+	w.store.waybills["YZ0000001"] = county.Waybill{Waybill: "YZ0000001", Site: "out-qingshi", Wish: county.WishHome, Consent: county.ConsentNo}
+	w.store.tell(county.FactStep, "parcel/YZ0000001", w.stepOf(county.AtOutlet, county.InTransit, "site/out-qingshi", ""), w.now)
+	w.until(w.now.Add(5 * time.Hour))
+	require.Empty(t, w.received)
+	w.store.tell(county.FactStep, "parcel/YZ0000001", w.stepOf(county.AtOutlet, county.OutForDelivery, "site/out-qingshi", ""), w.now)
+	w.until(w.now.Add(5 * time.Hour))
+	require.Len(t, w.received, 1, "nobody was there")
+}
+
 func TestArrivalWhereThereIsNoLockerIsToldAtOnce(t *testing.T) {
 	w := calm(t)
 	w.store.waybills["YZ0000001"] = county.Waybill{Waybill: "YZ0000001", Site: "out-far", Consent: county.ConsentYes}

@@ -106,6 +106,9 @@ func (p *planner) step(f *county.Fact, s *county.StepTold) error {
 		if s.Before == county.InLocker {
 			return nil // taken out by somebody else than the recipient: an exception tells
 		}
+		if w.Plan() == county.WishHome && s.Before != county.OutForDelivery && f.Event == county.FactStep {
+			return nil // it is brought to them: there is nothing to come for
+		}
 		at, known := strings.CutPrefix(s.Row.Place, "site/")
 		if !known { // taken out of a vehicle there
 			at = s.Site

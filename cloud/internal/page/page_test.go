@@ -245,6 +245,13 @@ func TestWhereItShallGo(t *testing.T) {
 	post(p, link, url.Values{"do": {"home"}}, "same-origin")
 	require.Equal(t, county.ConsentNo, d.parcels["YZ-ON-THE-WAY"].Consent)
 	require.Equal(t, []string{"recipient YZ-ON-THE-WAY locker", "recipient YZ-ON-THE-WAY home"}, d.amended)
+	require.Contains(t, get(p, link, "zh").Body.String(), "您选了：送到家。到站后由快递员送来。")
+	there := d.parcels["YZ-ON-THE-WAY"]
+	there.Stage = county.AtOutlet
+	d.parcels["YZ-ON-THE-WAY"] = there
+	body = get(p, link, "en").Body.String()
+	require.Contains(t, body, "At Qingshi station, will be brought to your door")
+	require.NotContains(t, body, "ready for you")
 
 	for name, change := range map[string]func(*county.Timeline){
 		"its sender has said so":    func(x *county.Timeline) { x.Consent, x.Wish = county.ConsentNo, "" },

@@ -79,6 +79,9 @@ func (p *Page) view(ctx context.Context, words *words, tl *county.Timeline, q ur
 	for _, w := range p.wishes(&tl.Parcel) {
 		if w == tl.Wish {
 			v.Wish = fmt.Sprintf(words.Wished, words.Wish[w])
+			if tl.Plan() == county.WishHome {
+				v.Wish += words.Bring
+			}
 			continue
 		}
 		v.Wishes = append(v.Wishes, choice{string(w), words.Wish[w]})
@@ -161,6 +164,9 @@ func (p *Page) sentence(ctx context.Context, words *words, tl *county.Timeline) 
 		}
 		return fmt.Sprintf(words.InLocker, name, tl.Cell)
 	case county.AtOutlet:
+		if tl.Plan() == county.WishHome {
+			return fmt.Sprintf(words.AtOutletHome, name)
+		}
 		return fmt.Sprintf(words.AtOutlet, name)
 	}
 	return words.Stage[tl.Stage]

@@ -15,6 +15,7 @@ type words struct {
 	Title, Nothing, Away                    string
 	Confirmed, InLocker, AtOutlet           string
 	CodeIs, CodeHow, FamilyIs, FamilyGive   string
+	AtOutletHome, Bring                     string
 	Until, Extend                           string
 	Help, CannotOpen, NotMine, Reported     string
 	Way, All, Number                        string
@@ -37,7 +38,7 @@ type words struct {
 var chinese = &words{
 	Lang: "zh", Other: "en", OtherName: "English", zh: true,
 	Title: "包裹查询", Nothing: "这个链接查不到包裹。请核对短信里的链接，或联系服务站。", Away: "系统正在维护，请过几分钟再打开。",
-	Confirmed: "最后确认：%s（%s）", InLocker: "已到%s，%d号格", AtOutlet: "已到%s，可以来取",
+	Confirmed: "最后确认：%s（%s）", InLocker: "已到%s，%d号格", AtOutlet: "已到%s，可以来取", AtOutletHome: "已到%s，会送到您家", Bring: "。到站后由快递员送来。",
 	CodeIs: "取件码", CodeHow: "在柜子键盘上输入格号和取件码，或把二维码对准扫码口。", FamilyIs: "家人取件码", FamilyGive: "让家人代取",
 	Until: "免费保管到 %s，%s", Extend: "延长一天",
 	Help: "取不了？", CannotOpen: "柜门打不开", NotMine: "不是我的包裹", Reported: "已收到您的反映，工作人员会联系您。",
@@ -67,7 +68,7 @@ var chinese = &words{
 var english = &words{
 	Lang: "en", Other: "zh", OtherName: "中文",
 	Title: "Your parcel", Nothing: "No parcel is found by this link. Check the link in your message, or ask the station.", Away: "The service is being looked after. Please open this again in a few minutes.",
-	Confirmed: "Last confirmed %s (%s)", InLocker: "At %s, cell %d", AtOutlet: "At %s, ready for you",
+	Confirmed: "Last confirmed %s (%s)", InLocker: "At %s, cell %d", AtOutlet: "At %s, ready for you", AtOutletHome: "At %s, will be brought to your door", Bring: ". A courier brings it from the station.",
 	CodeIs: "Pickup code", CodeHow: "Type the cell and the code at the locker, or hold the QR code to its scanner.", FamilyIs: "Code for your family", FamilyGive: "Let somebody else collect it",
 	Until: "Kept free until %s, %s", Extend: "One day longer",
 	Help: "Trouble?", CannotOpen: "The door doesn't open", NotMine: "This isn't mine", Reported: "We have your report. Somebody will call you.",

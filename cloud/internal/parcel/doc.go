@@ -10,6 +10,9 @@
 // warehouse dispatches it. Any other is completed by upstream, or 7 days after it was picked up (CompleteAfter): a timer
 // puts that down as evidence, which counts as long as that pick-up does.
 //
+// A parcel that is to be brought home (county.Waybill.Plan) goes out for delivery when it leaves its outlet aboard of a vehicle: put aboard
+// there, or passed by it; or when somebody says so.
+//
 // A step that doesn't follow (a parcel sorted that was never seen in the warehouse, or delivered and seen again) is
 // taken as data all the same, and flagged bad_sequence; follows is the table. Stages may be passed over, for few
 // parcels bear tags. In a locker, with its recipient or closed, a parcel isn't moved by a tag seen from afar.

@@ -52,6 +52,9 @@ type fold struct {
 
 func (f *fold) out() bool { return f.now.Direction == county.FromVillage }
 
+// home reports whether it is to be brought to its recipient's door.
+func (f *fold) home() bool { return f.facts.Waybill.Plan() == county.WishHome }
+
 func (f *fold) step(i int) {
 	e := &f.events[i]
 	before := f.now
@@ -200,7 +203,11 @@ func (f *fold) fence(e *Event) bool {
 	if f.aboard != e.Vehicle || f.kept() || e.Site == "" {
 		return false
 	}
-	if e.Step == LeftSite && f.now.Stage != county.InTransit && f.now.Stage != county.OutForDelivery {
+	switch {
+	case e.Step != LeftSite || f.now.Stage == county.OutForDelivery:
+	case e.Site == f.facts.Waybill.Site && f.home():
+		f.now.Stage = county.OutForDelivery
+	case f.now.Stage != county.InTransit:
 		f.now.Stage = county.InTransit
 	}
 	return true
@@ -244,8 +251,11 @@ func (f *fold) board(e *Event, road bool) {
 		}
 	case county.AtOutlet:
 		stage = county.InTransit
-		if f.out() && !road {
+		switch {
+		case f.out() && !road:
 			stage = county.Loaded
+		case f.home() && f.now.Place == "site/"+f.facts.Waybill.Site:
+			stage = county.OutForDelivery
 		}
 	}
 	f.be(stage, e)

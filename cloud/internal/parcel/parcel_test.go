@@ -104,3 +104,30 @@ func TestOrderAndRepetitionMakeNoDifference(t *testing.T) {
 		require.Equal(t, want, Fold(facts, order))
 	})
 }
+
+// A parcel that is to be brought home goes out for delivery where it leaves its outlet aboard.
+func TestToTheDoor(t *testing.T) {
+	home := facts
+	home.Waybill.Wish, home.Waybill.Consent = county.WishHome, county.ConsentNo
+	there := []Event{ev(1, ReachedSite, van("wh")), ev(2, Aboard, van("")), ev(3, LeftSite, van("wh")), ev(9, ReachedSite, van("out-a"))}
+	passed := append(there[:4:4], ev(10, LeftSite, van("out-a")))
+	putOff := append(there[:4:4], ev(10, Off, van("")), ev(12, Aboard, van("")))
+	for name, c := range map[string]struct {
+		facts  Facts
+		events []Event
+		stage  county.Stage
+	}{
+		"on its way":                 {home, there, county.InTransit},
+		"past its outlet":            {home, passed, county.OutForDelivery},
+		"put aboard at its outlet":   {home, putOff, county.OutForDelivery},
+		"brought back":               {home, append(passed[:5:5], ev(20, ReachedSite, van("out-a")), ev(21, Off, van(""))), county.AtOutlet},
+		"handed over":                {home, append(passed[:5:5], said(20, "signed_for", Event{})), county.SignedFor},
+		"said by the courier":        {home, append(there[:4:4], ev(10, Off, van("")), said(30, "out_for_delivery", Event{Site: "out-a"})), county.OutForDelivery},
+		"past another outlet":        {home, append(there[:3:3], ev(5, ReachedSite, van("out-b")), ev(6, LeftSite, van("out-b"))), county.InTransit},
+		"not asked for, and past it": {facts, passed, county.InTransit},
+	} {
+		tl := Fold(c.facts, c.events)
+		require.Equal(t, c.stage, tl.Stage, name)
+		require.Zero(t, tl.Wrong, name)
+	}
+}

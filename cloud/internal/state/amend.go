@@ -188,6 +188,22 @@ func (s *Store) Recipient(ctx context.Context, waybill string) (sealed []byte, o
 	return sealed, ok, err
 }
 
+// Recipients returns the sealed recipients of parcels, of those that are known.
+func (s *Store) Recipients(ctx context.Context, waybills []string) (map[string][]byte, error) {
+	sealed := map[string][]byte{}
+	w := s.words()
+	err := s.each(ctx, func(scan func(...any) error) error {
+		var waybill string
+		var b []byte
+		err := scan(&waybill, &b)
+		if len(b) > 0 {
+			sealed[waybill] = b
+		}
+		return err
+	}, "select waybill, recipient from parcels where "+w.in("waybill", "$1"), w.list(cleaned(waybills)))
+	return sealed, err
+}
+
 // ParcelsOf returns the parcels of a phone by its keyed hash, the one that changed last first, at most limit.
 func (s *Store) ParcelsOf(ctx context.Context, phoneHash string, limit int) (out []county.Parcel, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)

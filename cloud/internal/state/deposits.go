@@ -234,11 +234,12 @@ func (s *Store) asOf(d *depositRow) county.Deposit {
 	return d.Deposit
 }
 
-// Expected lists the parcels on their way to a site that may go into a locker there, the oldest first, at most limit.
+// Expected lists the parcels on their way to a site that may go into a locker there, the oldest first, at most limit. Those whose recipients
+// haven't agreed are among them, so that the locker can say why it takes them not; those that go to a door aren't.
 func (s *Store) Expected(ctx context.Context, site, locker string, limit int) (out []county.Waybill, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
 	defer cancel()
-	rows, err := readParcels(ctx, s.db.reader(), `where site = $1 and (locker = '' or locker = $2) and direction = 'inbound' and hold = 0
+	rows, err := readParcels(ctx, s.db.reader(), `where site = $1 and (locker = '' or locker = $2) and direction = 'inbound' and hold = 0 and wish <> 'home'
 		and stage in ('created', 'at_warehouse', 'sorted', 'loaded', 'in_transit', 'at_outlet', 'out_for_delivery') order by created_ms, waybill limit $3`, site, locker, limit)
 	for i := range rows {
 		out = append(out, rows[i].Waybill)

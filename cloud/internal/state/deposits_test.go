@@ -153,9 +153,7 @@ func TestAWishIsAConsent(t *testing.T) {
 			p, _, err := w.Amend(t.Context(), "YZ-000001", county.Amendment{Wish: &c.wish, Actor: "recipient"})
 			require.NoError(t, err)
 			require.Equal(t, c.wish, p.Wish)
-			all, err := w.Expected(t.Context(), "out-a", "lk-a", 10)
-			require.NoError(t, err)
-			require.Equal(t, c.want, all[0].Consent)
+			require.Equal(t, c.want, p.Consent)
 		}
 		was, err := w.Amended(t.Context(), "YZ-000001")
 		require.NoError(t, err)
@@ -223,5 +221,38 @@ func TestADepositHasTheCabinetsName(t *testing.T) {
 		require.Len(t, all, 1)
 		require.Equal(t, "d-0011223344556677", all[0].ID)
 		require.Equal(t, until, all[0].Until)
+	})
+}
+
+// A parcel that goes to a door is in no locker's list; what somebody said otherwise since ends the wish.
+func TestWhatGoesHomeIsExpectedByNoLocker(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		expected := func() (ids []string) {
+			all, err := w.Expected(t.Context(), "out-a", "lk-a", 10)
+			require.NoError(t, err)
+			for _, x := range all {
+				ids = append(ids, x.Waybill+" "+string(x.Consent))
+			}
+			return ids
+		}
+		_, refused, err := w.PutWaybills(t.Context(), []county.Waybill{
+			{Waybill: "YZ-000001", Site: "out-a", Wish: county.WishHome}, {Waybill: "YZ-000002", Site: "out-a", Consent: county.ConsentNo},
+			{Waybill: "YZ-000003", Site: "out-a", Wish: county.WishHome, Consent: county.ConsentYes}, {Waybill: "YZ-000004", Site: "out-a", Wish: county.WishLocker},
+		}, t0)
+		require.NoError(t, err)
+		require.Len(t, refused, 1)
+		require.ErrorContains(t, refused[2], "wish: home goes not with consent yes")
+		require.Equal(t, []string{"YZ-000002 no", "YZ-000004 yes"}, expected())
+		yes := county.ConsentYes
+		p, _, err := w.Amend(t.Context(), "YZ-000001", county.Amendment{Consent: &yes, Actor: "token"})
+		require.NoError(t, err)
+		require.Empty(t, p.Wish)
+		require.Equal(t, []string{"YZ-000001 yes", "YZ-000002 no", "YZ-000004 yes"}, expected())
+
+		_, _, err = w.Announce(t.Context(), []county.Intake{{Waybill: county.Waybill{Waybill: "YZ-000005", Site: "out-a"}, Recipient: []byte("SEALED"), PhoneHash: "0f"}}, t0)
+		require.NoError(t, err)
+		sealed, err := w.Recipients(t.Context(), []string{"YZ-000001", "YZ-000005", "YZ-000009"})
+		require.NoError(t, err)
+		require.Equal(t, map[string][]byte{"YZ-000005": []byte("SEALED")}, sealed)
 	})
 }

@@ -173,6 +173,9 @@ func (c *commit) checkWaybill(b county.Waybill) (county.Waybill, error) {
 	default:
 		return b, fmt.Errorf("wish: %.20q is none of locker, station, home", b.Wish)
 	}
+	if b.Wish != "" && b.Wish.Consent() != b.Consent {
+		return b, fmt.Errorf("wish: %s goes not with consent %s", b.Wish, b.Consent)
+	}
 	switch b.Size {
 	case "", "s", "m", "l":
 	default:

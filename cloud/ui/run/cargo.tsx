@@ -17,7 +17,7 @@ export function waybillOf(code: string): string | undefined {
 
 export const cargoOf = (m: Manifest | undefined, waybill: string): Cargo | undefined => m?.items.find((c) => c.waybill === waybill);
 
-const leads: Partial<Record<Kept["kind"], string>> = { load: "loaded", unload: "at_outlet", deposit: "in_locker", hand_over: "signed_for" };
+const leads: Partial<Record<Kept["kind"], string>> = { load: "loaded", unload: "at_outlet", deposit: "in_locker", to_door: "out_for_delivery", hand_over: "signed_for" };
 
 /** The stage of a parcel by what was noted on this phone and is newer than the list; queued says that it isn't sent yet. */
 export function latest(acts: Kept[], waybill: string): { stage: string; queued: boolean; kind: Kept["kind"]; at: string } | undefined {

@@ -106,12 +106,13 @@ function SignOn() {
 
 function Row({ c }: { c: Cargo }) {
   const l = latest(acts.value, c.waybill), newer = l && (l.queued || !manifest.value || Date.parse(l.at) > Date.parse(manifest.value.at));
-  const marks = [c.direction === "outbound" ? "outbound" : "", c.hold ? "hold" : "", c.handling && c.handling !== "ambient" ? c.handling : "", c.consent === "yes" ? "yes" : c.consent === "no" ? "no" : ""].filter(Boolean);
+  const marks = [c.direction === "outbound" ? "outbound" : "", c.hold ? "hold" : "", c.handling && c.handling !== "ambient" ? c.handling : "", c.plan === "home" ? "" : c.consent === "yes" ? "yes" : c.consent === "no" ? "no" : ""].filter(Boolean);
   return (
     <li class={newer ? "changed" : ""}>
       <b class="mono">{c.waybill}</b>
       <span class={"stage" + (newer && l.queued ? " warn" : "")}>{word(newer ? l.stage : c.stage)}{newer && l.queued && ` · ${t("st_queued")}`}</span>
       <small class="soft">{c.size && t(("size_" + c.size) as Key)} {marks.map((m) => <i key={m} class={"mark " + m}>{word(m)}</i>)}</small>
+      {c.plan === "home" && <small class="door">⌂ <b>{t("toDoor")}</b> {[c.to?.village, c.to?.name, c.to?.phone].filter(Boolean).join(" · ")}</small>}
     </li>
   );
 }

@@ -10,11 +10,11 @@ export type Container = { id: string; kind: string; code?: string };
 export type Kit = { county: Text; day: string; time: string; runs: Run[]; sites: Site[]; vehicles: Vehicle[]; lockers: Locker[]; containers: Container[] };
 
 export type Cargo = {
-  waybill: string; site?: string; locker?: string; direction?: string; handling?: string; size?: string; consent?: string; hold?: boolean; stage: string; place?: string;
+  waybill: string; site?: string; locker?: string; direction?: string; handling?: string; size?: string; consent?: string; hold?: boolean; stage: string; place?: string; plan?: string; to?: { village?: string; name?: string; phone?: string };
 };
 export type Manifest = { run: Run; at: string; items: Cargo[]; cut?: boolean };
 
-export type Kind = "sign_on" | "sign_off" | "load" | "unload" | "pack" | "unpack" | "deposit" | "hand_over" | "refuse" | "count";
+export type Kind = "sign_on" | "sign_off" | "load" | "unload" | "pack" | "unpack" | "deposit" | "to_door" | "hand_over" | "refuse" | "count";
 
 /** An act as the server takes it. */
 export type Act = {

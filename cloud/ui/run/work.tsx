@@ -9,7 +9,7 @@ import { name, t, type Key } from "./words";
 import type { Container, Kind } from "./types";
 
 const kinds: { kind: Kind; mark: string }[] = [
-  { kind: "load", mark: "⇧" }, { kind: "unload", mark: "⇩" }, { kind: "deposit", mark: "▤" }, { kind: "hand_over", mark: "☑" },
+  { kind: "load", mark: "⇧" }, { kind: "unload", mark: "⇩" }, { kind: "deposit", mark: "▤" }, { kind: "to_door", mark: "⌂" }, { kind: "hand_over", mark: "☑" },
   { kind: "refuse", mark: "✕" }, { kind: "pack", mark: "⊞" }, { kind: "unpack", mark: "⊟" }, { kind: "count", mark: "#" },
 ];
 const kind = signal<Kind>("load");
@@ -41,7 +41,7 @@ function Where() {
 
 const siteName = (id: string | undefined) => name(kit.value?.sites.find((s) => s.id === id)?.name) || id || "";
 
-/** Load, unload, hand over: a scan is the act. */
+/** Load, unload, out to the door, hand over: a scan is the act. */
 function Moves({ kind }: { kind: Kind }) {
   const said = useSignal<Feedback | undefined>(undefined);
   const take = async (code: string) => {
@@ -50,13 +50,13 @@ function Moves({ kind }: { kind: Kind }) {
     const c = cargoOf(manifest.value, w);
     if (kind === "load" && c?.hold) { said.value = { good: false, text: `${w}: ${t("held")}` }; return; }
     if (kind === "load" && !run.value?.vehicle) { said.value = { good: false, text: t("noVehicle") }; return; }
-    const fresh = await note(kind, { of: w, ...(kind === "load" ? { vehicle: run.value!.vehicle } : {}) });
-    const warn = manifest.value && !c ? t("unknownParcel") : kind === "unload" && c?.site && c.site !== me.value?.site ? t("otherStop", { s: siteName(c.site) }) : undefined;
+    const fresh = await note(kind, { of: w, ...(kind === "load" || (kind === "to_door" && run.value?.vehicle) ? { vehicle: run.value!.vehicle } : {}) });
+    const warn = manifest.value && !c ? t("unknownParcel") : kind === "to_door" && c?.plan !== "home" ? t("notHome") : kind === "unload" && c?.plan === "home" ? t("goesHome") : kind === "unload" && c?.site && c.site !== me.value?.site ? t("otherStop", { s: siteName(c.site) }) : undefined;
     said.value = { good: true, text: `${w} ${t(fresh ? "noted" : "twice")}`, ...(warn ? { warn } : {}) };
     navigator.vibrate?.(warn ? [60, 60, 60] : 40);
   };
-  const mine = (manifest.value?.items ?? []).filter((c) => kind === "load" || c.site === me.value?.site);
-  const goal = kind === "load" ? "loaded" : kind === "unload" ? "at_outlet" : "signed_for";
+  const mine = (manifest.value?.items ?? []).filter((c) => (kind === "load" || c.site === me.value?.site) && (kind !== "to_door" || c.plan === "home"));
+  const goal = kind === "load" ? "loaded" : kind === "unload" ? "at_outlet" : kind === "to_door" ? "out_for_delivery" : "signed_for";
   const done = mine.filter((c) => (latest(acts.value, c.waybill)?.stage ?? c.stage) === goal).length;
   return (
     <>

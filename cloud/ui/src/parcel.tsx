@@ -28,7 +28,7 @@ export function ParcelDetail({ id }: { id: string }) {
         <Fact label={t("destination")}>{name(placeName("site/" + p.site))}{p.locker && <small> {name(placeName("locker/" + p.locker))}</small>}</Fact>
         <Fact label={t("handling")}>{handling[p.handling ?? ""] ? t(handling[p.handling!]!) : "–"}</Fact>
         <Fact label={t("size")}>{p.size ? word("size_", p.size) : "–"}</Fact>
-        <Fact label={t("consent")}>{word("w_", p.consent ?? "unknown")}{p.hold && <b class="hot"> {t("held")}</b>}</Fact>
+        <Fact label={t("consent")}>{word("w_", p.consent ?? "unknown")}{p.wish && <small> {word("wish_", p.wish)}</small>}{p.hold && <b class="hot"> {t("held")}</b>}</Fact>
         <div class="fact wide"><dt>{t("tag")}</dt><dd class="mono small">{p.epc || "–"}</dd></div>
       </dl>
       <p class="papers">

@@ -25,7 +25,7 @@ export type Stage = "created" | "at_warehouse" | "sorted" | "loaded" | "in_trans
   | "picked_up" | "signed_for" | "completed" | "returned" | "lost_closed";
 export interface Parcel {
   waybill: string; epc?: string; site: string; locker?: string; handling?: string; stage: Stage; since: string; place?: string;
-  cell?: number; inferred?: boolean; open_exceptions?: number; consent?: string; size?: string; hold?: boolean; direction?: string; version: number;
+  cell?: number; inferred?: boolean; open_exceptions?: number; consent?: string; wish?: string; size?: string; hold?: boolean; direction?: string; version: number;
 }
 export type Confidence = "confirmed" | "inferred" | "contradicted";
 export interface Witness { kind: string; id: string; at: string; tq: Quality; device?: string; place?: string; reads?: number; rssi_dbm?: number; disagree?: boolean }
