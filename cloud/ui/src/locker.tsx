@@ -1,14 +1,15 @@
 // A locker as it stands in the village: its cells in columns, each with its state as shape, colour and word;
-// and the order to open one, with the three steps told apart.
+// and the order to open one, with what became of it and what its door did.
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { get, post } from "./api";
 import { ageOf, now, online } from "./clock";
-import { ago, clockTime, duration, name, t, word, type Key } from "./i18n";
+import { Order } from "./door";
+import { ago, clockTime, duration, name, t, type Key } from "./i18n";
 import { LockerShape } from "./icons";
 import { Fact, Head } from "./detail";
-import { gateways, placeName, select, zone } from "./store";
-import type { Cell, CellState, Command, Locker } from "./types";
+import { gateways, orders, placeName, select, takeOrder, zone } from "./store";
+import type { Cell, CellState, Command, List, Locker } from "./types";
 
 const units: Record<string, number> = { s: 2, m: 3, l: 4.4 };
 
@@ -80,23 +81,26 @@ export function LockerDetail({ l }: { l: Locker }) {
 
 function CellCard({ l, c }: { l: Locker; c: Cell }) {
   const asking = useSignal(false);
-  const command = useSignal<Command | null>(null);
   const error = useSignal("");
   const busy = useSignal(false);
   const alive = useRef(true);
   useEffect(() => () => { alive.current = false; }, []);
+  useEffect(() => { // the stream tells of orders that change while it is heard
+    if (l.device) void get<List<Command>>("/commands?device=" + encodeURIComponent(l.device)).then((all) => all.items.forEach(takeOrder)).catch(() => {});
+  }, [l.device, l.version]);
+  const command = [...orders.value.values()].filter((x) => x.device === l.device && x.action === "open_cell" && x.args?.cell === String(c.cell))
+    .reduce<Command | undefined>((last, x) => (last && last.created >= x.created ? last : x), undefined);
 
   async function open() {
     asking.value = false;
     busy.value = true;
     error.value = "";
-    command.value = null;
     const id = "web-" + crypto.getRandomValues(new Uint32Array(3)).join("-"); // asked again after a lost answer, it is the same order
     try {
-      command.value = await post<Command>("/commands", { id, device: l.device, action: "open_cell", args: { cell: String(c.cell) } });
-      while (alive.current && !command.value.outcome) {
-        await new Promise((r) => setTimeout(r, 400));
-        command.value = await get<Command>("/commands/" + id).catch(() => command.value!);
+      takeOrder(await post<Command>("/commands", { id, device: l.device, action: "open_cell", args: { cell: String(c.cell) } }));
+      while (alive.current && !orders.value.get(id)?.outcome) { // what the stream tells is there sooner; silence is told by none
+        await new Promise((r) => setTimeout(r, 1000));
+        await get<Command>("/commands/" + id).then(takeOrder).catch(() => {});
       }
     } catch (e) {
       error.value = `${t("orderFailed")}: ${(e as Error).message}`;
@@ -117,26 +121,7 @@ function CellCard({ l, c }: { l: Locker; c: Cell }) {
         </div>
       )}
       {error.value && <p class="hot">{error.value}</p>}
-      {command.value && <Steps c={command.value} />}
+      {command && <Order c={command} />}
     </section>
-  );
-}
-
-/** Accepted, sent, and what came of it: three different things. */
-function Steps({ c }: { c: Command }) {
-  const outcome = c.outcome === "done" ? t("done") : c.outcome === "refused" ? t("refused") : c.outcome === "unknown" ? t("outcomeUnknown") : t("waiting");
-  const detail = (c.detail ?? "").split(/[ :]/)[0] ?? "";
-  const known: Record<string, Key> = { unreachable: "unreachable", stale: "stale_cmd", no_result: "no_result", jammed: "jammed", no_reply: "no_reply", opened: "opened" };
-  const steps: [string, string | undefined, string][] = [
-    [t("step1"), c.created, "ok"],
-    [t("step2"), c.sent, c.sent ? "ok" : c.outcome ? "bad" : "wait"],
-    [outcome, c.answered, c.outcome === "done" ? "ok" : c.outcome ? "bad" : "wait"],
-  ];
-  return (
-    <ol class="steps">
-      {steps.map(([label, at, state], i) => (
-        <li key={i} class={state}><b>{label}</b>{at && <small>{clockTime(at, now.value, zone.value)}</small>}{i === 2 && detail && c.outcome !== "done" && <small>{known[detail] ? t(known[detail]!) : word("", detail)}</small>}</li>
-      ))}
-    </ol>
   );
 }

@@ -3,7 +3,7 @@ import { batch, computed, signal } from "@preact/signals";
 import { get, Problem } from "./api";
 import { serverNow, setClock } from "./clock";
 import { openStream } from "./stream";
-import type { About, ColdBox, Exception, Feature, Gateway, Kind, List, Locker, Parcel, Pick, Timeline, Vehicle, View } from "./types";
+import type { About, ColdBox, Command, Exception, Feature, Gateway, Kind, List, Locker, Parcel, Pick, Timeline, Vehicle, View } from "./types";
 
 export type Link = "connecting" | "live" | "reconnecting";
 
@@ -13,6 +13,7 @@ export const vehicles = signal<ReadonlyMap<string, Vehicle>>(new Map());
 export const lockers = signal<ReadonlyMap<string, Locker>>(new Map());
 export const coldboxes = signal<ReadonlyMap<string, ColdBox>>(new Map());
 export const gateways = signal<ReadonlyMap<string, Gateway>>(new Map());
+export const orders = signal<ReadonlyMap<string, Command>>(new Map()); // to open cells: those that somebody looked at or that changed since
 export const parcels = signal<Parcel[]>([]); // those that match the search, the newest change first
 export const parcelsNext = signal("");
 export const link = signal<Link>("connecting");
@@ -176,6 +177,7 @@ function drain() {
     const changed: Record<string, Map<string, unknown>> = {};
     for (const [kind, data] of events) {
       const x = JSON.parse(data) as { id: string; version: number };
+      if (kind === "command") { takeOrder(x as unknown as Command); continue; }
       if (kind === "parcel") { takeParcel(x as unknown as Parcel); continue; }
       if (!(kind in sets)) continue;
       const m = (changed[kind] ??= new Map<string, unknown>(sets[kind as keyof typeof sets].value as ReadonlyMap<string, unknown>));
@@ -185,6 +187,16 @@ function drain() {
     }
     for (const kind in changed) (sets[kind as keyof typeof sets] as { value: unknown }).value = changed[kind];
   });
+}
+
+const keptOrders = 200;
+
+/** Takes an order as it is now; what was known of it before may be newer. */
+export function takeOrder(c: Command) {
+  const old = orders.value.get(c.id);
+  if (old && (old.version > c.version || old.version === c.version && old.outcome && !c.outcome)) return;
+  const rest = [...orders.value].filter(([id]) => id !== c.id);
+  orders.value = new Map([...rest.slice(-keptOrders + 1), [c.id, c]]);
 }
 
 function takeParcel(p: Parcel) {

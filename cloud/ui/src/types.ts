@@ -49,8 +49,9 @@ export interface Gateway {
 }
 export interface Command {
   id: string; device: string; action: string; args?: Record<string, string>; created: string; sent?: string;
-  outcome?: "done" | "refused" | "unknown"; detail?: string; answered?: string;
+  outcome?: "done" | "refused" | "unknown"; detail?: string; answered?: string; door?: DoorStep[]; version: number;
 }
+export interface DoorStep { step: string; cell: number; at: string; tq: Quality; te_ms?: number; waited_s?: number }
 export interface About { county: Text; note: Text; timezone: string; ids: string; demo: boolean; speed: number; version: string; time: string }
 export interface Sample { at: string; temperature_c?: number; humidity_pct?: number }
 export interface List<T> { items: T[]; next: string }
