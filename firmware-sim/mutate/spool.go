@@ -8,7 +8,7 @@ const (
 	recycleTests = spoolTests + " ^(TestCrashAtEveryByteOfARecycle|TestCrashAtEveryOperation|TestASegmentGoesWhileItIsRead)$"
 	keepTests    = spoolTests + " ^(TestCommittedRecordsStayForAWhile|TestTheKeptTailGoesBeforeAnythingElse|TestCommittedSegmentsAreUnlinkedAndOthersStay)$"
 	mirrorTests  = spoolTests + " Mirror"
-	thinTests    = spoolTests + " ^(TestWhatIsLeftOfClimate|TestSummariesAreDurableBeforeTheirSegmentGoes|TestReadingsAreThinnedWhenThereIsLittleRoom|TestWhatWasThinnedBeforeAPowerCutIsReported|TestAFloodOfQuarantineIsSampled)$"
+	thinTests    = spoolTests + " ^(TestWhatIsLeftOfClimate|TestSummariesAreDurableBeforeTheirSegmentGoes|TestMuchToSayIsDurableBeforeItsSegmentGoes|TestTombstonesBecomeOne|TestReadingsAreThinnedWhenThereIsLittleRoom|TestWhatWasThinnedBeforeAPowerCutIsReported|TestAFloodOfQuarantineIsSampled)$"
 	fullTests    = spoolTests + " ^(TestFullDropsOldestMayThinAndRefusesMustKeep|TestNoSpaceDropsMayThinAndThenRefuses|TestTheReserveGoesOnWhenOthersFillTheCard)$"
 )
 
@@ -65,12 +65,12 @@ var spoolMutations = []mutation{
 var roomMutations = []mutation{
 	{"1", "a segment that is not committed goes", "gateway/internal/spool/keep.go",
 		"if g.first[slot] < g.next[slot] && !s.lane(laneKey{g.epoch, lane}).gone.covers(g.first[slot], g.next[slot]) {", "if g.first[slot] < g.next[slot] && !s.lane(laneKey{g.epoch, lane}).gone.covers(g.first[slot], g.first[slot]+1) {", []string{keepTests, spoolTests}},
-	{"1", "what is dropped leaves no tombstone", "gateway/internal/spool/room.go",
+	{"1", "what is dropped leaves no tombstone", "gateway/internal/spool/words.go",
 		"if miss := missing(gone[slot], g.first[slot], g.next[slot]); len(miss) > 0 {", "if miss := missing(gone[slot], g.first[slot], g.next[slot]); len(miss) > 1<<20 {", []string{fullTests, spoolTests}},
 	{"1", "a segment goes before its tombstone is durable", "gateway/internal/spool/room.go",
 		"		s.doom(g)\n	}\n}", "		s.doom(g)\n		s.bury()\n	}\n}", []string{thinTests, spoolTests}},
-	{"1", "tombstones in a dropped segment go with it", "gateway/internal/spool/room.go",
-		"			old = append(old, own{e, s.stamp()})", "			_ = e", []string{fullTests, spoolTests}},
+	{"1", "tombstones in a dropped segment go with it", "gateway/internal/spool/words.go",
+		"				t.add(r.lane, ts)", "				_ = ts", []string{fullTests, spoolTests}},
 	{"1", "no kept tail", "gateway/internal/spool/keep.go",
 		"(due && ran >= g.since+keep || need > 0)", "(due && ran+keep >= g.since || need > 0)", []string{keepTests, spoolTests}},
 	{"1", "records that nobody has go before the kept tail", "gateway/internal/spool/room.go",
@@ -87,8 +87,8 @@ var roomMutations = []mutation{
 		"	case len(owner) > 0 || segments:", "	case false:", []string{mirrorTests, spoolTests}},
 	{"2", "a mirror that fails stops the log", "gateway/internal/spool/mirror.go",
 		"	if err != nil {\n		a.twin.Close()\n		a.twin = nil\n		m.fail(err)\n	}\n}", "	if err != nil {\n		panic(err)\n	}\n}", []string{mirrorTests, spoolTests}},
-	{"1", "no summary is left of dropped climate", "gateway/internal/spool/room.go",
-		"	s.own = append(s.own, left...)\n", "", []string{thinTests, spoolTests}},
+	{"1", "no summary is left of dropped climate", "gateway/internal/spool/words.go",
+		"	return append(words, rest...)", "	return append(words, rest[:0]...)", []string{thinTests, spoolTests}},
 	{"1", "a summary of summaries forgets how many they were", "gateway/internal/spool/thin.go",
 		"		p.n += uint64(max(0, c.Of.Or(0)))", "		p.n++", []string{thinTests, spoolTests}},
 	{"1", "the warmest reading is not left", "gateway/internal/spool/thin.go",
@@ -100,7 +100,13 @@ var roomMutations = []mutation{
 	{"2", "no room is taken beforehand", "gateway/internal/spool/room.go",
 		"	if err := s.main.reserve(s.lastNum); err != nil {", "	if err := error(nil); err != nil {", []string{fullTests, spoolTests}},
 	{"2", "a full card frees nothing", "gateway/internal/spool/commit.go",
-		"			if !s.relieve() {", "			if s != nil {", []string{fullTests, spoolTests}},
-	{"1", "what must be said of a dropped segment waits for room", "gateway/internal/spool/room.go",
-		"	s.doom(g)\n	s.confess()\n	s.bury()", "	s.doom(g)\n	s.bury()", []string{fullTests + "|^TestSummariesAreDurableBeforeTheirSegmentGoes$", spoolTests}},
+		"		if !s.relieve(log) {", "		if s != nil {", []string{fullTests, spoolTests}},
+	{"1", "what must be said of a dropped segment waits for room", "gateway/internal/spool/words.go",
+		"		said := s.confess(words)", "		said := false", []string{fullTests + "|^TestSummariesAreDurableBeforeTheirSegmentGoes$", spoolTests}},
+	{"1", "more than the live segment has room for waits", "gateway/internal/spool/words.go",
+		"	for range 2 {\n		err := s.tryWrite(logThin, recs, true)", "	if a := s.active[logThin]; a == nil || a.f == nil || a.seg.end+sizeOf(words) > a.seg.size-footerSize {\n		return false\n	}\n	for range 2 {\n		err := s.tryWrite(logThin, recs, true)", []string{thinTests, spoolTests}},
+	{"1", "the last spare goes to whoever asks", "gateway/internal/spool/commit.go",
+		"		last := words || ", "		last := true || ", []string{thinTests, spoolTests}},
+	{"4", "tombstones of one epoch are never one", "gateway/internal/spool/words.go",
+		"	k := toldKey{lane, ts.Epoch, ts.Reason}", "	k := toldKey{lane, ts.Epoch, ts.Reason + string(rune('a'+len(t.order)))}\n	ts.Reason = k.reason", []string{thinTests, spoolTests}},
 }

@@ -34,11 +34,16 @@ type pending struct {
 
 // say stages a record of the spool's own.
 func (s *Spool) say(lane telemetry.Lane, typ frame.Type, body any) {
+	s.own = append(s.own, s.word(lane, typ, body))
+}
+
+// word makes a record of the spool's own.
+func (s *Spool) word(lane telemetry.Lane, typ frame.Type, body any) own {
 	payload, err := json.Marshal(body)
 	if err != nil {
 		panic("BUG: spool: " + err.Error())
 	}
-	s.own = append(s.own, own{frame.Entry{Lane: lane, Type: typ, Payload: payload}, s.stamp()})
+	return own{frame.Entry{Lane: lane, Type: typ, Payload: payload}, s.stamp()}
 }
 
 // take unstages the spool's own records and as many groups as one commit writes.
@@ -83,9 +88,13 @@ func (s *Spool) commit() {
 			put(&groups[i].entries[j], &groups[i].stamp)
 		}
 	}
+	opening := s.active[logThin] == nil
 	var errs [logs]error
 	for log := range batch {
 		errs[log] = s.write(log, batch[log])
+	}
+	if opening && errs[logThin] == nil && errors.Is(errs[logKeep], ErrFull) { // now it can be said of others that they go
+		errs[logKeep] = s.write(logKeep, batch[logKeep])
 	}
 	s.book(mine, groups, errs)
 	for i := range groups {
@@ -142,38 +151,48 @@ func (s *Spool) book(mine []own, groups []group, errs [logs]error) {
 }
 
 // write makes recs durable at the end of a log. A file that failed is never written again: what it
-// was to hold is tried once more in a new one.
+// was to hold is tried once more in a new one, and on a full card as often as something could go.
 func (s *Spool) write(log int, recs []pending) error {
 	if len(recs) == 0 {
 		return nil
 	}
 	var err error
-	for range 2 {
-		if err = s.tryWrite(log, recs); err == nil {
+	for failed, freed := 0, 0; failed < 2; {
+		if err = s.tryWrite(log, recs, false); err == nil {
 			return nil
 		}
 		s.mu.Lock()
 		s.counters["io_errors"]++
 		s.mu.Unlock()
 		s.log.Error("spool write failed", "err", err, "lane", logLanes[log][0].String(), "n", len(recs))
-		if errors.Is(err, unix.ENOSPC) {
-			err = fmt.Errorf("%w: %w", ErrFull, err)
-			if !s.relieve() {
-				return err
-			}
+		if !errors.Is(err, unix.ENOSPC) {
+			failed++
+			continue
+		}
+		err = fmt.Errorf("%w: %w", ErrFull, err)
+		if freed++; freed > maxFreed {
+			return err
+		}
+		if !s.relieve(log) {
+			return err
 		}
 	}
 	return err
 }
 
-func (s *Spool) tryWrite(log int, recs []pending) error {
+// tryWrite writes recs, in a new segment when the live one has no room. words may take what is kept for them.
+func (s *Spool) tryWrite(log int, recs []pending, words bool) error {
 	var size int64
 	for i := range recs {
 		size += recordSize(len(recs[i].Payload))
 	}
-	a := s.active[log]
-	if a == nil || a.f == nil || a.seg.end > headerSize && a.seg.end+size > s.most(log) {
-		next, err := s.make(log) // before the old one is sealed: on a full card that is all there is
+	a, most := s.active[log], s.most(log)
+	if words && a != nil && a.f != nil {
+		most = a.seg.size - footerSize
+	}
+	if a == nil || a.f == nil || a.seg.end > headerSize && a.seg.end+size > most {
+		last := words || log == logThin && a == nil || s.oldestThin() == nil
+		next, err := s.make(log, last) // before the old one is sealed: on a full card that is all there is
 		if errors.Is(err, errNamed) {
 			s.abandon(log)
 		}
@@ -251,8 +270,8 @@ func (s *Spool) put(a *appender, recs []pending) error {
 }
 
 // make begins a new segment of a log, which start puts at its end. Its header is durable before anything else is
-// in it, so a file without a whole header never held a record.
-func (s *Spool) make(log int) (*appender, error) {
+// in it, so a file without a whole header never held a record. It takes the last spare only when last is set.
+func (s *Spool) make(log int, last bool) (*appender, error) {
 	h := header{log: log, num: s.lastNum + 1, epoch: s.epoch}
 	if err := s.incarnate(&h); err != nil {
 		return nil, err
@@ -273,7 +292,7 @@ func (s *Spool) make(log int) (*appender, error) {
 	s.mu.Unlock()
 	s.lastNum++ // also when this fails: a name is never used twice
 	head := h.encode()
-	c, err := s.main.create(h.num, segmentName(log, h.num), head)
+	c, err := s.main.create(h.num, segmentName(log, h.num), head, last)
 	if err != nil {
 		return nil, err
 	}
@@ -375,7 +394,7 @@ func (s *Spool) account() {
 		switch {
 		case g.live:
 			s.slack[g.log] = max(0, s.most(g.log)-g.end)
-		case !g.doomed && (g.settled || g.log == logThin):
+		case !g.doomed && !g.stays && (g.settled || g.log == logThin):
 			s.rest += g.size
 		}
 	}

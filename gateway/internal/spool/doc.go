@@ -90,15 +90,22 @@
 // # Full
 //
 // Options.MaxBytes bounds segments and spares, and so does the card (ENOSPC). When room is needed the oldest of the kept tail
-// goes first, and then the oldest may-thin segment, after these are durable: of each probe's climate readings that the cloud
-// doesn't have the lowest, the highest and the last one under their own stamps (see telemetry.Climate), a tombstone of
-// reason lane_full in each lane that lost records, and the tombstones that were among them. On a card that others' files fill the
-// same order holds: spares are room that is there, and the live may-thin segment has a part that only these last words
-// take. Only where not even that can be written (a file that failed, no spare) a segment goes first and its tombstones follow;
-// then a power cut in between leaves a hole that nobody explains.
+// goes first, and then the oldest may-thin segment, after its last words are durable: of each probe's climate readings that the
+// cloud doesn't have the lowest, the highest and the last one under their own stamps (see telemetry.Climate), and tombstones of
+// reason lane_full, with the tombstones that were among its records. On a card that others' files fill the same order holds.
 //
-// When nothing is left to go, Append refuses with ErrFull; a reserve of 1/64 of MaxBytes (at least 64 KiB), held as up to 8 spares,
-// is for lane command and the spool's own records. A record that arrives although a tombstone names it was saved by a
+// Last words are bounded. Tombstones of one lane, epoch and reason become one; of more than 64 ranges (in small segments fewer) the
+// smallest gaps are told as well, which are with the cloud or told of already. What is left of climate, of at most 256 probes,
+// takes what the tombstones leave of half the segment. A segment whose tombstones alone would take half a segment, which are those of
+// thousands of openings that no cloud ever heard of, stays.
+//
+// So last words always have a place: the live may-thin segment has a part that only they take (an eighth, at most 16 KiB), and
+// where they are more, or it failed, a new segment begins in the last spare, which nothing else takes; the one that goes then
+// becomes that spare. Only where a card had no room for a single spare since it was put in, or fails at both, a segment goes
+// first and its last words follow with the next batch: a power cut in between leaves a hole that nobody explains.
+//
+// When nothing is left to go, Append refuses with ErrFull; a reserve of 1/64 of MaxBytes (at least 64 KiB and two segments), held as up to 8 spares,
+// is for lane command and the spool's own records, the last segment of it for these alone. A record that arrives although a tombstone names it was saved by a
 // power cut between the two: the record wins.
 //
 // At admission, acknowledged and counted in tombstones without seqs (at most one a minute, lane and reason). Before the first

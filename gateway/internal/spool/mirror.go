@@ -172,7 +172,7 @@ func (m *mirror) create(num uint64, head []byte) File {
 	if !m.up() {
 		return nil
 	}
-	c, err := m.vol.create(num, segmentName(logKeep, num), head)
+	c, err := m.vol.create(num, segmentName(logKeep, num), head, true)
 	if err != nil {
 		m.fail(err)
 		return nil

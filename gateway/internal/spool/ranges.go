@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 
@@ -45,6 +46,29 @@ func (s ranges) missing(r frame.Range) (out []frame.Range) {
 // covers reports whether every seq from first to next-1 is in the set.
 func (s ranges) covers(first, next uint64) bool {
 	return first >= next || len(s.missing(frame.Range{From: first, To: next - 1})) == 0
+}
+
+// coarse returns the set in at most n ranges: the smallest gaps are filled.
+func (s ranges) coarse(n int) ranges {
+	if len(s) <= n {
+		return s
+	}
+	gaps := make([]int, 0, len(s)) // i is the gap before s[i]
+	for i := 1; i < len(s); i++ {
+		gaps = append(gaps, i)
+	}
+	slices.SortFunc(gaps, func(i, j int) int {
+		return cmp.Or(cmp.Compare(s[j].From-s[j-1].To, s[i].From-s[i-1].To), cmp.Compare(i, j))
+	})
+	left := gaps[:n-1]
+	slices.Sort(left)
+	out := make(ranges, 0, n)
+	from := 0
+	for _, i := range append(left, len(s)) {
+		out = append(out, frame.Range{From: s[from].From, To: s[i-1].To})
+		from = i
+	}
+	return out
 }
 
 func count(rs []frame.Range) (n uint64) {

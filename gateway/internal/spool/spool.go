@@ -50,8 +50,10 @@ const (
 	cursorEvery = 10 * time.Minute // between writes of the cursor; without it a restart asks the cloud
 	stepEvery   = 5 * time.Second
 	refillPause = time.Minute // after room for a spare could not be had
+	maxFreed    = 4           // segments that go for one batch on a card without room
 
 	maxSpares  = 8 // for which room is taken beforehand
+	held       = 1 // of them only for what must be said of a segment before it can go
 	moreSpares = 4 // that are kept of what is let go: so many go at once where they are small beside the whole
 )
 
@@ -86,11 +88,16 @@ func (o *Options) defaults() error {
 	return nil
 }
 
-// reserve is what only lane command and the spool itself may fill.
-func (o *Options) reserve() int64 { return max(o.MaxBytes/64, min(64<<10, o.MaxBytes/4)) }
+// reserve is what only lane command and the spool itself may fill, the latter alone the last segment of it.
+func (o *Options) reserve() int64 {
+	return max(o.MaxBytes/64, min(64<<10, o.MaxBytes/4), (held+1)*o.SegmentBytes)
+}
 
 // spares is how many spare segments are held: about the reserve.
 func (o *Options) spares() int { return int(min(maxSpares, max(1, o.reserve()/o.SegmentBytes))) }
+
+// ranges is how many ranges a tombstone has at most: an eighth of a segment holds one.
+func (o *Options) ranges() int { return int(max(4, min(maxTold, o.SegmentBytes/8/64))) }
 
 // told is room of a may-thin segment that only the spool's own records take.
 func (o *Options) told() int64 { return min(16<<10, o.SegmentBytes/8) }
@@ -120,6 +127,7 @@ type segment struct {
 	unsure bool   // behind the durable records are some of which it isn't known
 	live   bool   // is being appended to
 	doomed bool   // will be dropped when its tombstones are durable
+	stays  bool   // is mostly tombstones: nothing would be won
 
 	settled bool   // nothing of it waits any more: it is kept as part of the tail
 	since   uint64 // seconds that the spool had run then
@@ -241,9 +249,9 @@ func (s *Spool) Append(entries []frame.Entry, done func(error)) error {
 	for log := range all {
 		all[log] = s.staged[log] + size[log]
 	}
-	limit := s.opt.MaxBytes
+	limit := s.opt.MaxBytes - held*s.opt.SegmentBytes
 	if !command {
-		limit -= s.opt.reserve()
+		limit = s.opt.MaxBytes - s.opt.reserve()
 	}
 	if all.sum() > maxStaged || s.used-s.rest+s.growth(all) > limit {
 		s.counters["refused"]++

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -86,28 +87,39 @@ func (s *summary) add(r *stored) {
 	}
 }
 
-// entries returns what is left, in the order in which it was recorded, under the stamps it had.
-func (s *summary) entries() (out []own) {
+// entries returns what is left, in the order in which it was recorded, under the stamps it had. It is at most room bytes of
+// records: the probes that were seen first go first.
+func (s *summary) entries(room int64) (out []own) {
 	type left struct {
-		*kept
-		what string
-		n    uint64
+		own
+		seq uint64
 	}
 	var all []left
 	for _, k := range s.order {
 		p := s.probes[k]
-		for _, l := range []left{{p.last, "last", p.n}, {p.min, "min", 0}, {p.max, "max", 0}} {
-			if l.kept != nil && !slices.ContainsFunc(all, func(o left) bool { return o.kept == l.kept }) {
-				all = append(all, l)
+		var mine []left
+		for _, m := range []struct {
+			*kept
+			what string
+			n    uint64
+		}{{p.last, "last", p.n}, {p.min, "min", 0}, {p.max, "max", 0}} {
+			if m.kept == nil || slices.ContainsFunc(mine, func(o left) bool { return o.seq == m.seq }) {
+				continue
 			}
+			r := m.reading
+			r.Body = summarised(r.Body, m.what, m.n)
+			e := frame.Entry{Lane: telemetry.Condition, Type: frame.TypeReading, Payload: r.AppendJSON(nil)}
+			mine = append(mine, left{own{e, m.stamp}, m.seq})
+			room -= recordSize(len(e.Payload))
 		}
+		if room < 0 {
+			break
+		}
+		all = append(all, mine...)
 	}
-	slices.SortStableFunc(all, func(a, b left) int { return int(int64(a.seq) - int64(b.seq)) })
+	slices.SortStableFunc(all, func(a, b left) int { return cmp.Compare(a.seq, b.seq) })
 	for _, l := range all {
-		r := l.reading
-		r.Body = summarised(r.Body, l.what, l.n)
-		payload := r.AppendJSON(nil)
-		out = append(out, own{frame.Entry{Lane: telemetry.Condition, Type: frame.TypeReading, Payload: payload}, l.stamp})
+		out = append(out, l.own)
 	}
 	return out
 }

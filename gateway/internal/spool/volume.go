@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // A volume is a folder of segment files and of spare ones: files of a whole segment's size whose content means
@@ -96,10 +98,11 @@ type created struct {
 
 // create begins the segment file num with its header, in a spare or a new file. When it returns, name and header are on
 // the card. The file has its header before it has its name, so that a segment's name never stands over a torn
-// header or another's bytes.
-func (v *volume) create(num uint64, name string, head []byte) (c created, err error) {
+// header or another's bytes. The last spare is taken only when last is set: without it the card must have room for a whole file.
+func (v *volume) create(num uint64, name string, head []byte, last bool) (c created, err error) {
 	old := v.path(spareName(num))
-	if n := len(v.spares); n > 0 {
+	hold := !last && len(v.spares) > 0
+	if n := len(v.spares); n > held || n > 0 && !hold {
 		sp := v.spares[n-1]
 		v.spares = v.spares[:n-1]
 		old = v.path(spareName(sp.num))
@@ -110,8 +113,13 @@ func (v *volume) create(num uint64, name string, head []byte) (c created, err er
 		c.File, err = v.fs.Open(old)
 	} else if c.File, err = v.fs.Create(old); err == nil {
 		c.size, c.ready = headerSize, headerSize
-		if c.Allocate(v.size) == nil {
+		room := c.Allocate(v.size)
+		if room == nil {
 			c.size = v.size
+		} else if hold && errors.Is(room, unix.ENOSPC) {
+			c.Close()
+			_ = v.fs.Remove(old)
+			err = room
 		}
 	}
 	if err != nil {
