@@ -23,6 +23,7 @@ type board struct {
 	committed int64
 	backlog   int64
 	lanes     []frame.LaneState // of the last hello
+	voices    voices
 	changed   bool
 }
 
@@ -54,7 +55,7 @@ func lockBoards(ctx context.Context, c conn, ids []string) (map[string]*board, e
 	return readBoards(ctx, c, ids, true)
 }
 
-const boardColumns = "id, version, received_ms, software, boot, mono_ns, mono_ms, epochs, committed, backlog, lanes"
+const boardColumns = "id, version, received_ms, software, boot, mono_ns, mono_ms, epochs, committed, backlog, lanes, voices"
 
 // readBoards reads gateways by id; all of them where ids is nil.
 func readBoards(ctx context.Context, c conn, ids []string, lock bool) (map[string]*board, error) {
@@ -70,15 +71,20 @@ func readBoards(ctx context.Context, c conn, ids []string, lock bool) (map[strin
 	boards := map[string]*board{}
 	err := c.each(ctx, func(scan func(...any) error) error {
 		b := &board{}
-		var boot, lanes string
+		var boot, lanes, voices string
 		var monoMS int64
-		if err := scan(&b.id, &b.version, &b.received, &b.software, &boot, &b.clock.MonoNS, &monoMS, &b.epochs, &b.committed, &b.backlog, &lanes); err != nil {
+		if err := scan(&b.id, &b.version, &b.received, &b.software, &boot, &b.clock.MonoNS, &monoMS, &b.epochs, &b.committed, &b.backlog, &lanes, &voices); err != nil {
 			return err
 		}
 		b.clock.Received = moment(monoMS)
 		boards[b.id] = b
 		if boot != "" {
 			if err := b.clock.Boot.UnmarshalText([]byte(boot)); err != nil {
+				return err
+			}
+		}
+		if voices != "" {
+			if err := json.Unmarshal([]byte(voices), &b.voices); err != nil {
 				return err
 			}
 		}
@@ -91,7 +97,7 @@ func readBoards(ctx context.Context, c conn, ids []string, lock bool) (map[strin
 }
 
 func (b *board) row() []any {
-	boot, lanes := "", ""
+	boot, lanes, voices := "", "", ""
 	if !b.clock.Received.IsZero() {
 		boot = b.clock.Boot.String()
 	}
@@ -99,7 +105,11 @@ func (b *board) row() []any {
 		j, _ := json.Marshal(b.lanes) // numbers and words always marshal
 		lanes = string(j)
 	}
-	return []any{b.id, b.version, b.received, b.software, boot, b.clock.MonoNS, ms(b.clock.Received), b.epochs, b.committed, b.backlog, lanes}
+	if len(b.voices) > 0 {
+		j, _ := json.Marshal(b.voices) // numbers and words always marshal
+		voices = string(j)
+	}
+	return []any{b.id, b.version, b.received, b.software, boot, b.clock.MonoNS, ms(b.clock.Received), b.epochs, b.committed, b.backlog, lanes, voices}
 }
 
 // heard notes a frame: when the gateway last spoke, how far its clock is, and what it holds less.
@@ -108,6 +118,7 @@ func (b *board) heard(a *county.Arrival, l *lane, v *county.Verdict) {
 	b.received = max(b.received, ms(a.Received))
 	b.committed += int64(v.Fresh)
 	last := &a.Frame.Records[len(a.Frame.Records)-1]
+	b.voices.hear(last.Boot, last.MonoNS, a.Received)
 	if b.clock.Received.IsZero() || b.clock.Boot == last.Boot && last.MonoNS > b.clock.MonoNS {
 		b.clock = county.Clock{Boot: last.Boot, MonoNS: last.MonoNS, Received: a.Received}
 	}
@@ -153,7 +164,8 @@ func (p *places) gatewayOf(b *board) county.Gateway {
 
 // Hello takes what a gateway says after it connected: the anchor of its clock, its software and
 // what it holds. It answers with the committed ranges of every lane that the hello lists, and
-// alarms what no account of the ledger covers.
+// alarms what no account of the ledger covers. One that a newer one has overtaken tells what the board had made, and
+// nothing of what it holds and where its clock is now.
 func (s *Store) Hello(ctx context.Context, gateway string, h *frame.Hello, received time.Time) (acks []frame.Ack, changes []county.Change, err error) {
 	err = s.update(ctx, "hello", func(c conn) error {
 		acks, changes = nil, nil
@@ -166,19 +178,19 @@ func (s *Store) Hello(ctx context.Context, gateway string, h *frame.Hello, recei
 		if err != nil {
 			return err
 		}
-		rows, alarms := books.listen(b.lanes, h.Lanes, received)
-		b.backlog, b.lanes = 0, h.Lanes
-		for _, l := range h.Lanes {
-			have := books.kept[laneKey{l.Epoch, l.Lane}]
-			if l.Next > max(1, l.First) {
-				for _, r := range have.missing(max(1, l.First), l.Next-1) {
-					b.backlog += int64(r.To - r.From + 1)
-				}
-			}
-			acks = append(acks, frame.Ack{Epoch: l.Epoch, Lane: l.Lane, Ranges: have})
+		before, holds := b.lanes, h.Lanes
+		if b.voices.overtook(b.clock.Boot, h, received) {
+			holds = before
+		} else {
+			b.clock = county.Clock{Boot: h.Boot, MonoNS: h.MonoNS, Received: received}
+			b.software = clean(h.Version)
+			b.voices.say(h, received)
 		}
-		b.clock = county.Clock{Boot: h.Boot, MonoNS: h.MonoNS, Received: received}
-		b.software = clean(h.Version)
+		rows, alarms := books.listen(before, h.Lanes, holds, received)
+		b.backlog, b.lanes = books.backlog(holds), holds
+		for _, l := range h.Lanes {
+			acks = append(acks, frame.Ack{Epoch: l.Epoch, Lane: l.Lane, Ranges: books.kept[laneKey{l.Epoch, l.Lane}]})
+		}
 		b.received = max(b.received, ms(received))
 		b.version++
 		changes = []county.Change{{Kind: county.GatewayChanged, ID: gateway, Version: b.version, Object: s.registry.Load().gatewayOf(b)}}

@@ -216,12 +216,22 @@ func (b *books) pending(lane telemetry.Lane, lanes []frame.LaneState) (n uint64)
 	return n
 }
 
-// listen takes what a board says it holds, after what it said before, and returns the rows of the accounts
-// that changed and of the alarms. A hole is alarmed once nothing that could explain it is still to
+// backlog returns how many records of lanes, as a board holds them, aren't committed.
+func (b *books) backlog(lanes []frame.LaneState) (n int64) {
+	for _, l := range lanes {
+		if l.Next > max(1, l.First) {
+			n += int64(spans(b.kept[laneKey{l.Epoch, l.Lane}].missing(max(1, l.First), l.Next-1)).count())
+		}
+	}
+	return n
+}
+
+// listen takes what a board says in a hello, when it held before what before lists and holds now what lanes lists, and returns the rows
+// of the accounts that changed and of the alarms. A hole is alarmed once nothing that could explain it is still to
 // come: either the board holds no more of that lane, or the hole was there at the hello before
 // and all that the board held then has arrived. When the store is older than it was, the board's next hello lists
 // what it has kept beyond what it was told of: a hole is alarmed when it is still there then.
-func (b *books) listen(before, lanes []frame.LaneState, received time.Time) (rows, alarms [][]any) {
+func (b *books) listen(before, said, lanes []frame.LaneState, received time.Time) (rows, alarms [][]any) {
 	old := map[laneKey]spans{}
 	if len(before) > 0 {
 		for k := range b.said {
@@ -230,7 +240,7 @@ func (b *books) listen(before, lanes []frame.LaneState, received time.Time) (row
 	}
 	back := b.back(lanes)
 	changed := map[laneKey]bool{}
-	for _, l := range lanes {
+	for _, l := range said {
 		k := laneKey{l.Epoch, l.Lane}
 		h := b.heard[k]
 		h.last, h.said = max(h.last, max(l.Next, 1)-1), ms(received)

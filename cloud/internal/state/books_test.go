@@ -233,3 +233,88 @@ func TestSpansAreSets(t *testing.T) {
 		require.Equal(t, only.String(), a.without(b).String())
 	})
 }
+
+// hello is one of van-01, said by boot at mono and heard late.
+func (w *world) hello(boot byte, mono, late time.Duration, lanes ...frame.LaneState) {
+	w.t.Helper()
+	_, _, err := w.Hello(w.t.Context(), "van-01", &frame.Hello{Boot: frame.Boot{boot}, MonoNS: int64(mono), Lanes: lanes}, w.now.Add(late))
+	require.NoError(w.t, err)
+}
+
+// A card was put back while a hello was under way: what the hello lists went with the card, although it is heard last.
+func TestAHelloThatWasOvertakenTellsWhatWasMade(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		gone := frame.LaneState{Epoch: 7, Lane: telemetry.Custody, First: 1, Next: 26}
+		live := frame.LaneState{Epoch: 8, Lane: telemetry.Custody, First: 1, Next: 1}
+		w.hello(1, time.Minute, time.Second)
+		w.now = w.now.Add(10 * time.Minute)
+		w.hello(2, time.Minute, 0, live)
+		clock := func() frame.Boot {
+			boot, _, _, ok, err := w.GatewayClock(t.Context(), "van-01")
+			require.NoError(t, err)
+			require.True(t, ok)
+			return boot
+		}
+		require.Equal(t, frame.Boot{2}, clock())
+		w.now = w.now.Add(6 * time.Minute)
+		w.hello(1, 2*time.Minute, 0, gone) // said 15 min ago
+		l := w.ledger()
+		require.EqualValues(t, 25, l.Produced)
+		require.EqualValues(t, 25, l.Unexplained, "nothing of it is on the board")
+		require.Len(t, w.holeAlarms(), 1)
+		require.Equal(t, frame.Boot{2}, clock(), "commands are for the boot that runs")
+
+		w.hello(2, 30*time.Second, 0, gone) // and of the same boot, said before
+		require.EqualValues(t, 25, w.ledger().Unexplained)
+	})
+}
+
+// Two boards with one name: each counts when it speaks.
+func TestAHelloOfTheOtherBoardIsNotLate(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		for i := range 3 {
+			for boot := byte(1); boot <= 2; boot++ {
+				w.now = w.now.Add(time.Minute)
+				w.hello(boot, time.Duration(2*i+int(boot))*time.Minute, 0, frame.LaneState{Epoch: frame.Epoch(boot), Lane: telemetry.Custody, First: 1, Next: 3})
+				now, _, _, _, err := w.GatewayClock(t.Context(), "van-01")
+				require.NoError(t, err)
+				require.Equal(t, frame.Boot{boot}, now)
+			}
+		}
+	})
+}
+
+func TestVoices(t *testing.T) {
+	t0 := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+	hello := func(boot byte, mono time.Duration) *frame.Hello {
+		return &frame.Hello{Boot: frame.Boot{boot}, MonoNS: int64(mono)}
+	}
+	var v voices
+	require.False(t, v.overtook(frame.Boot{}, hello(1, 0), t0), "nothing was heard")
+	v.say(hello(1, time.Hour), t0)
+	v.say(hello(2, time.Minute), t0.Add(10*time.Minute))
+	for _, c := range []struct {
+		name string
+		h    *frame.Hello
+		at   time.Duration
+		want bool
+	}{
+		{"the same again", hello(2, time.Minute), 11 * time.Minute, false},
+		{"said before", hello(2, time.Second), 11 * time.Minute, true},
+		{"said later", hello(2, 2*time.Minute), 11 * time.Minute, false},
+		{"a boot that is over", hello(1, time.Hour+5*time.Minute), 12 * time.Minute, true},
+		{"a boot that isn't", hello(1, time.Hour+11*time.Minute), 12 * time.Minute, false},
+		{"a new boot", hello(3, time.Second), 12 * time.Minute, false},
+		{"heard by a clock that went back", hello(1, time.Hour+5*time.Minute), -time.Hour, false},
+	} {
+		require.Equal(t, c.want, v.overtook(frame.Boot{2}, c.h, t0.Add(c.at)), c.name)
+	}
+	v.hear(frame.Boot{2}, int64(10*time.Minute), t0.Add(10*time.Minute))
+	require.Equal(t, t0.UnixNano(), v.of(frame.Boot{2}).Began, "the quickest message tells")
+	for i := range 20 {
+		v.hear(frame.Boot{byte(10 + i)}, 0, t0.Add(time.Duration(i)*time.Hour))
+	}
+	require.Len(t, v, maxVoices)
+	require.NotNil(t, v.of(frame.Boot{29}))
+	require.Nil(t, v.of(frame.Boot{1}))
+}

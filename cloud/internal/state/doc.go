@@ -56,7 +56,7 @@
 //	             the epoch before; the most of all that was ever said, and never a number found in the database
 //	committed    the ranges; a record that arrived although a tombstone names it counts here
 //	dropped      named by a tombstone, whose reasons and counts stand beside
-//	spooled      neither, and within first..next of the board's last hello
+//	spooled      neither, and within first..next of the hello that the board said last, which one that comes late is not
 //	unexplained  the rest
 //
 // Committed records above what was said yet are newer; quarantined ones are among the committed.

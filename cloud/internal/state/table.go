@@ -122,7 +122,7 @@ func appended(t *table) *table { t.append = true; return t }
 var (
 	registryTable    = newTable("registry", 2, "kind, id, doc", "")
 	bindingsTable    = newTable("bindings", 2, "device, since_ms n, thing", "")
-	gatewaysTable    = newTable("gateways", 1, "id, version n, received_ms n, software, boot, mono_ns n, mono_ms n, epochs n, committed n, backlog n, lanes", "")
+	gatewaysTable    = newTable("gateways", 1, "id, version n, received_ms n, software, boot, mono_ns n, mono_ms n, epochs n, committed n, backlog n, lanes, voices", "")
 	rangesTable      = newTable("ranges", 1, "id, gateway, epoch, lane n, spans, records n, readings n, tip n, tip_hash b, quarantined n", "")
 	openingsTable    = newTable("openings", 3, "gateway, epoch, lane n, doc, received_ms n, boot", "nothing")
 	bootsTable       = newTable("boots", 2, "gateway, boot, start_ms n, last_ms n", "")
