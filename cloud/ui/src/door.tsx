@@ -26,7 +26,7 @@ export function Order({ c }: { c: Command }) {
           <li key={i} class={state}><b>{label}</b>{at && <small>{clockTime(at, now.value, zone.value)}</small>}{i === 2 && detail && c.outcome !== "done" && <small>{details[detail] ? t(details[detail]!) : word("", detail)}</small>}</li>
         ))}
       </ol>
-      {(c.door || c.sent && c.outcome !== "refused") && (
+      {(c.door || waits(c)) && (
         <>
           <h4 class="doorhead">{t("doorTruth")}<small class="soft">{t("doorHelp")}</small></h4>
           <ol class="door">
@@ -39,17 +39,19 @@ export function Order({ c }: { c: Command }) {
   );
 }
 
+const patience = 120_000; // for a first word of the door: what comes later comes late, and is shown then
+
 /** Something may come yet: the door hasn't ended its story. */
 function waits(c: Command): boolean {
-  const last = c.door?.at(-1)?.step ?? "";
-  return c.outcome !== "refused" && !["closed", "deposited", "emptied", "not_opened"].includes(last) && !c.door?.some((d) => d.step === "not_opened");
+  if (!c.sent || c.outcome === "refused" || c.door?.some((d) => ["closed", "deposited", "emptied", "not_opened"].includes(d.step))) return false;
+  return now.value - Date.parse(c.created) < patience || !!c.door?.some((d) => d.step === "opened" || d.step === "forced");
 }
 
 function Step({ d, began, own }: { d: DoorStep; began: string; own: number }) {
   const after = (Date.parse(d.at) - Date.parse(began)) / 1000;
   return (
     <li class={bad.has(d.step) ? "bad" : "ok"}>
-      <b>{word("ds_", d.step).replace("{n}", String(d.cell)).replace("{s}", String(d.waited_s ?? 0))}</b>
+      <b>{word("ds_", d.step, { n: d.cell, s: d.waited_s ?? 0 })}</b>
       {d.cell !== own && d.step !== "wrong_door" && <small>{t("cell", { n: d.cell })}</small>}
       <small class="when">
         <time dateTime={d.at}>{clockTime(d.at, now.value, zone.value)}</time>

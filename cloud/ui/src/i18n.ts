@@ -113,7 +113,7 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 }
 
 /** A word that the server made up, in words of ours where we have one. */
-export const word = (prefix: string, w: string): string => (prefix + w in zh ? t((prefix + w) as Key) : w);
+export const word = (prefix: string, w: string, values: Record<string, string | number> = {}): string => (prefix + w in zh ? t((prefix + w) as Key, values) : w);
 
 export const name = (n: Text | undefined): string => (n ? n[lang.value] || n.zh || n.en : "");
 
