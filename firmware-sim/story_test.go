@@ -23,6 +23,9 @@ import (
 
 // programs builds the real programs once a test run.
 var programs = sync.OnceValues(func() (string, error) {
+	if dir := os.Getenv(programsFor); dir != "" {
+		return dir, nil
+	}
 	dir, err := os.MkdirTemp("", "yizhan-bin")
 	if err != nil {
 		return "", err
@@ -36,7 +39,7 @@ var programs = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := programs(); err == nil {
+	if dir, err := programs(); err == nil && os.Getenv(programsFor) == "" {
 		_ = os.RemoveAll(dir)
 	}
 	os.Exit(code)
@@ -48,6 +51,9 @@ type played struct {
 	out  bytes.Buffer
 	stop func()
 }
+
+// had are the stages of a parcel that its recipient took out of a locker; the second is its sender's word.
+var had = []string{"picked_up", "completed"}
 
 // play runs a county of three boards, unless o names others; change may alter it before it is switched on.
 func play(t *testing.T, o options, change func(*site)) *played {
@@ -131,7 +137,7 @@ func TestOtherMakes(t *testing.T) {
 		}
 		for _, x := range list.Items {
 			var one timeline
-			if x.Stage != "picked_up" || !get("parcels/"+x.Waybill, &one) {
+			if !slices.Contains(had, x.Stage) || !get("parcels/"+x.Waybill, &one) {
 				continue
 			}
 			for _, e := range one.Evidence {
@@ -177,7 +183,7 @@ func TestAParcelsStory(t *testing.T) {
 		stages = map[string]int{}
 		for _, x := range list.Items {
 			stages[x.Stage]++
-			if x.Stage == "picked_up" {
+			if slices.Contains(had, x.Stage) {
 				done = x
 			}
 		}
@@ -217,7 +223,7 @@ func TestAParcelsStory(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return p.front.get(t.Context(), "/api/v1/parcels/"+done.Waybill, &done) == nil
 	}, patience, 100*time.Millisecond)
-	require.Equal(t, "picked_up", done.Stage)
+	require.Contains(t, had, done.Stage)
 }
 
 // watchAsTechnician pastes the line that was printed.
@@ -290,11 +296,11 @@ func TestAMessageOpensACell(t *testing.T) {
 
 	var done timeline
 	require.Eventually(t, func() bool {
-		return p.front.get(t.Context(), "/api/v1/parcels/"+waybill, &done) == nil && done.Stage == "picked_up"
+		return p.front.get(t.Context(), "/api/v1/parcels/"+waybill, &done) == nil && done.Stage == "completed"
 	}, patience, 200*time.Millisecond, "%+v", &done)
-	seen := map[string]string{}
+	seen, went := map[string]string{}, []string{}
 	for _, e := range done.Evidence {
-		seen[e.Step] = e.Device
+		seen[e.Step], went = e.Device, append(went, e.Stage)
 		if e.Step == "aboard" {
 			require.Regexp(t, "^bag-", e.Via, "it came in a bag")
 		}
@@ -302,6 +308,7 @@ func TestAMessageOpensACell(t *testing.T) {
 	require.Equal(t, "van-01/rfid", seen["aboard"])
 	require.Equal(t, "lk-qingshi-1/board", seen["deposited"])
 	require.Equal(t, "lk-qingshi-1/board", seen["collected"])
+	require.Contains(t, went, "picked_up")
 	var orders struct{ Items []struct{ Device string } }
 	require.NoError(t, p.front.get(t.Context(), "/api/v1/commands?limit=200", &orders))
 	for _, o := range orders.Items {
