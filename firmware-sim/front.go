@@ -22,6 +22,7 @@ type front struct {
 	tokenFile string // read for each request: the cloud makes a new token at each start
 	client    *http.Client
 	sims      map[string]*firmware.Modem // by site: whose people read their messages there
+	looked    map[string]int64           // versions of waybills, as they were looked at last
 }
 
 func newFront(base, tokenFile string) *front {

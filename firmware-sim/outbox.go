@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,19 +31,45 @@ func (f *front) Unpack(ctx context.Context, bag uint64, waybills []string) error
 // Say tells what a person did with a parcel, once.
 func (f *front) Say(ctx context.Context, p *scenario.Parcel, step, reason string) error {
 	body := map[string]any{"id": "sim-" + p.Waybill + "-" + step, "step": step, "at": time.Now(), "site": p.Site, "channel": "page"}
+	if step == "completed" {
+		body["channel"] = "upstream"
+	}
 	if reason != "" {
 		body["reason"] = reason
 	}
 	return f.post(ctx, "/api/v1/parcels/"+p.Waybill+"/events", body)
 }
 
-// Awaited lists what was announced and hasn't come.
-func (f *front) Awaited(ctx context.Context) ([]scenario.Announced, error) {
-	var list struct{ Items []scenario.Announced }
-	if err := f.get(ctx, "/api/v1/parcels?limit=200", &list); err != nil {
-		return nil, err
+// News lists the waybills that changed since it was asked last; the first time, all. One asks at a time.
+func (f *front) News(ctx context.Context) ([]scenario.Known, error) {
+	type row struct {
+		scenario.Known
+		Version int64 `json:"version"`
 	}
-	return slices.DeleteFunc(list.Items, func(a scenario.Announced) bool { return a.Stage != "created" }), nil
+	var out []scenario.Known
+	looked := map[string]int64{}
+	for after := ""; ; {
+		var page struct {
+			Items []row
+			Next  string
+		}
+		if err := f.get(ctx, "/api/v1/parcels?limit=200&after="+url.QueryEscape(after), &page); err != nil {
+			return nil, err
+		}
+		old := false
+		for _, r := range page.Items { // the newest change first
+			looked[r.Waybill] = r.Version
+			if f.looked[r.Waybill] == r.Version {
+				old = true
+				continue
+			}
+			out = append(out, r.Known)
+		}
+		if after = page.Next; old || after == "" {
+			f.looked = looked
+			return out, nil
+		}
+	}
 }
 
 // sentNotice is a message as the outbox of a demonstration shows it.

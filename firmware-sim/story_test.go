@@ -56,7 +56,7 @@ type played struct {
 var had = []string{"picked_up", "completed"}
 
 // play runs a county of three boards, unless o names others; change may alter it before it is switched on.
-func play(t *testing.T, o options, change func(*site)) *played {
+func play(t testing.TB, o options, change func(*site)) *played {
 	t.Helper()
 	var err error
 	if o.bin == "" {
@@ -100,7 +100,7 @@ func play(t *testing.T, o options, change func(*site)) *played {
 	return p
 }
 
-func (p *played) showLogs(t *testing.T) {
+func (p *played) showLogs(t testing.TB) {
 	logs, _ := filepath.Glob(filepath.Join(p.dir, "log", "*"))
 	for _, f := range logs {
 		b, _ := os.ReadFile(f)
@@ -108,7 +108,7 @@ func (p *played) showLogs(t *testing.T) {
 	}
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

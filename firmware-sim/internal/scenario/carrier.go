@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// perRound is how many parcels a van takes for one locker at most.
-const perRound = 5
+// inWait is how many parcels of the carrier's wait in the hall for one locker at most: a truck brings no more than the next
+// van takes along.
+const inWait = 5
 
 // carrier announces parcels and brings them to the warehouse by truck, for ever. First it
 // announces what is aboard of the vans that are out already.
@@ -39,8 +40,7 @@ func (s *Story) carrier(ctx context.Context) error {
 				return err
 			}
 		}
-		in := func(p *Parcel) error { return s.World.move(p, inHall, 0) }
-		if err := s.carry(ctx, s.DockA, loads(s.World.at(inTruck)), 1, 2, rng, in); err != nil {
+		if err := s.carry(ctx, s.DockA, loads(s.World.at(inTruck)), 1, 2, rng, s.intoHall); err != nil {
 			return err
 		}
 		if err := s.rest(ctx, 8*time.Minute, 2*time.Second); err != nil {
@@ -83,7 +83,7 @@ func (s *Story) batch(rng *rand.Rand, first bool) ([]*Parcel, error) {
 				n = 3
 			}
 			room := len(st.locker.Cells) - 2 - s.World.bound(st.locker.ID)
-			if n = min(n, room, perRound+2-len(s.waiting(st))); n <= 0 || first && v.out {
+			if n = min(n, room, inWait-len(s.waiting(st))); n <= 0 || first && v.out {
 				continue
 			}
 			ps, err := s.make(st, n, rng)
@@ -100,6 +100,8 @@ func (s *Story) batch(rng *rand.Rand, first bool) ([]*Parcel, error) {
 	return out, nil
 }
 
+func (s *Story) intoHall(l freight) error { return s.World.carry(l, inHall) }
+
 // waiting lists what lies in the hall for a locker.
 func (s *Story) waiting(st *stand) []*Parcel {
 	var out []*Parcel
@@ -113,7 +115,7 @@ func (s *Story) waiting(st *stand) []*Parcel {
 
 // carry brings bags and parcels through a portal, one close behind the other, from one antenna to the
 // other, and puts each down on the far side.
-func (s *Story) carry(ctx context.Context, r Reader, all []freight, from, to int, rng *rand.Rand, put func(*Parcel) error) error {
+func (s *Story) carry(ctx context.Context, r Reader, all []freight, from, to int, rng *rand.Rand, put func(freight) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range all {
 		rssi := int8(-52 - rng.IntN(12))
@@ -121,12 +123,7 @@ func (s *Story) carry(ctx context.Context, r Reader, all []freight, from, to int
 			if err := s.pass(ctx, r, l, from, to, rssi); err != nil {
 				return err
 			}
-			for _, p := range l.parcels {
-				if err := put(p); err != nil {
-					return err
-				}
-			}
-			return nil
+			return put(l)
 		})
 		if err := s.rest(ctx, 0, 350*time.Millisecond); err != nil {
 			break

@@ -11,12 +11,17 @@
 //
 //	carrier    every other lot for a locker comes in a bag with a GRAI, and its parcels bear no tags
 //	guests     what somebody else announced, at the console say, comes in bags too; whoever announced it collects it
+//	vans       take all that waits for where they go; a guest's parcel is on the next van that leaves, whichever that is, and its
+//	           village comes first. Of a big fleet one van stands by at the dock, until another one has come or an hour has passed
 //	couriers   scan each parcel off the van; at a locker with a keypad hold it to its scanner, and lay it where a door opens
 //	villagers  wait for their message, and type the cell and the code that stand in it
 //
 // So that there is something to see: one address of the first lot names no village, one recipient takes no locker (the
 // parcel is refused there, goes to the counter, and is signed for), and in a new world the first at a keypad mistypes, and complains
 // on the page that the message links to.
+//
+// Nothing waits for ever: a truck brings no more than the next van takes; what a locker doesn't take goes to the outlet's keeper, and a
+// van waits before a locker that doesn't answer once, not for each parcel; what a recipient has its sender completes a while later.
 //
 // Speed scales the story: how fast vans drive, how long people take. It never scales a clock:
 // every device tells real time, and a van at speed 10 truly covers ten times the distance. What

@@ -35,7 +35,7 @@ func (s *Story) handIn(ctx context.Context, st *stand, p *Parcel) error {
 	defer cancel()
 	cell, err := s.offer(wait, st, p)
 	if errors.Is(err, errNoConsent) {
-		return s.toCounter(ctx, p)
+		return s.toCounter(ctx, p, "refused", noLocker)
 	}
 	if err != nil {
 		return err
@@ -76,15 +76,17 @@ func (s *Story) offer(ctx context.Context, st *stand, p *Parcel) (cell int, err 
 	}
 }
 
+const noLocker = "takes no locker; it is at the counter"
+
 // toCounter leaves a parcel with the outlet's keeper, and says why.
-func (s *Story) toCounter(ctx context.Context, p *Parcel) error {
+func (s *Story) toCounter(ctx context.Context, p *Parcel, step, reason string) error {
 	if err := s.World.move(p, counter(p.Site), 0); err != nil {
 		return err
 	}
 	brief, cancel := context.WithTimeout(ctx, patience/4)
 	defer cancel()
-	if err := s.Front.Say(brief, p, "refused", "takes no locker; it is at the counter"); err != nil {
-		s.Logger.Debug("asked in vain", "kind", "refused", "err", err)
+	if err := s.Front.Say(brief, p, step, reason); err != nil {
+		s.Logger.Debug("asked in vain", "kind", step, "err", err)
 	}
 	return ctx.Err()
 }
@@ -93,6 +95,14 @@ func (s *Story) toCounter(ctx context.Context, p *Parcel) error {
 func (s *Story) sign(ctx context.Context, p *Parcel) error {
 	if err := s.Front.Say(ctx, p, "signed_for", ""); err != nil {
 		return err
+	}
+	return s.hand(p)
+}
+
+// hand gives a parcel to its recipient.
+func (s *Story) hand(p *Parcel) error {
+	if st := s.stock[p.Locker]; st != nil {
+		st.forget(p.Waybill)
 	}
 	return s.World.take(p)
 }
@@ -161,7 +171,7 @@ func (s *Story) takeOut(ctx context.Context, st *stand, cell int) error {
 		return err
 	}
 	if p := s.World.inCell(st.locker.ID, cell); p != nil {
-		if err := s.World.take(p); err != nil {
+		if err := s.hand(p); err != nil {
 			return err
 		}
 	}

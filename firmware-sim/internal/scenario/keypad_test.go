@@ -115,9 +115,9 @@ type mailed struct {
 	wall *wall
 	w    *World
 
-	mu    sync.Mutex
-	said  []string
-	await []Announced
+	mu   sync.Mutex
+	said []string
+	news []Known
 }
 
 func (m *mailed) Message(_ context.Context, p *Parcel) (string, error) {
@@ -142,7 +142,7 @@ func (m *mailed) Complain(_ context.Context, p *Parcel) error {
 func (m *mailed) Pack(_ context.Context, bag uint64, all []string) error {
 	return m.note(fmt.Sprint("in ", BagID(bag), all))
 }
-func (m *mailed) Awaited(context.Context) ([]Announced, error) { return m.await, nil }
+func (m *mailed) News(context.Context) ([]Known, error) { return m.news, nil }
 
 // scene is a story with one locker that keeps itself.
 func scene(t *testing.T) (*Story, *mailed, *stand) {
@@ -194,17 +194,21 @@ func TestALockerThatKeepsItself(t *testing.T) {
 func TestWhatAnybodyAnnouncesGetsAParcel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, m, st := scene(t)
-		m.await = []Announced{
-			{Waybill: "MINE-1", Site: "out-qingshi", Size: "m", Consent: "yes"}, {Waybill: "MINE-2", Site: "out-qingshi", Locker: "lk-qingshi", Consent: "no"},
-			{Waybill: "MINE-3"}, {Waybill: "MINE-4", Site: "wh"},
+		m.news = []Known{
+			{Waybill: "MINE-1", Stage: "created", Site: "out-qingshi", Size: "m", Consent: "yes"},
+			{Waybill: "MINE-2", Stage: "created", Site: "out-qingshi", Locker: "lk-qingshi", Consent: "no"},
+			{Waybill: "MINE-3", Stage: "created"}, {Waybill: "MINE-4", Stage: "created", Site: "wh"},
+			{Waybill: "MINE-5", Stage: "created", Site: "out-qingshi", Hold: true},
+			{Waybill: "MINE-6", Stage: "created", Site: "out-qingshi", Direction: "outbound"},
+			{Waybill: "MINE-7", Stage: "in_locker", Site: "out-qingshi"},
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		require.ErrorIs(t, s.guests(ctx), context.DeadlineExceeded)
+		require.ErrorIs(t, s.inbox(ctx), context.DeadlineExceeded)
 		require.Equal(t, []string{fmt.Sprint("in bag-10001", []string{"MINE-1", "MINE-2"})}, m.said, "once")
 		in := s.waiting(st)
 		require.Len(t, in, 2)
-		require.Equal(t, Parcel{Waybill: "MINE-1", Bag: 10001, Site: "out-qingshi", Locker: "lk-qingshi", Place: inHall, Size: "m", Consent: "yes", Guest: true}, *in[0])
+		require.Equal(t, Parcel{Waybill: "MINE-1", No: 1, Bag: 10001, Site: "out-qingshi", Locker: "lk-qingshi", Place: inHall, Size: "m", Consent: "yes", Guest: true}, *in[0])
 		st.expect(in[0], 10)
 		require.False(t, st.isDue(in[0], 10))
 		time.Sleep(guestStays - time.Second)

@@ -11,9 +11,10 @@ import (
 // void after less than that, so a door never opens on nobody.
 const patience = 40 * time.Second
 
-// unload puts what is aboard for a locker into its cells. What doesn't fit stays aboard.
+// unload puts what is aboard for a locker into its cells. What it doesn't take goes to the outlet's keeper, for a van has its round; and
+// who has stood in vain before a locker that doesn't answer tries no second parcel there.
 func (v *van) unload(ctx context.Context, st *stand) error {
-	s := v.story
+	s, answers := v.story, true
 	if err := s.rest(ctx, time.Minute, 2*time.Second); err != nil {
 		return err
 	}
@@ -26,18 +27,27 @@ func (v *van) unload(ctx context.Context, st *stand) error {
 			return err
 		}
 		for _, p := range l.parcels {
-			err := s.deposit(ctx, st, p)
-			if ctx.Err() != nil {
+			err := errSilent
+			if answers {
+				err = s.deposit(ctx, st, p)
+			}
+			switch {
+			case err == nil:
+				continue
+			case ctx.Err() != nil:
 				return ctx.Err()
 			}
-			if err != nil {
-				s.Logger.Info("parcel stays aboard", "device", st.Board, "err", err)
-				freight{0, []*Parcel{p}}.enter(v.reader, 1, v.rssi(v.rng))
+			answers = answers && !errors.Is(err, context.DeadlineExceeded)
+			s.Logger.Info("parcel goes to the counter", "device", st.Board, "err", err)
+			if err := s.toCounter(ctx, p, "at_outlet", "the locker did not take it; it is at the counter"); err != nil {
+				return err
 			}
 		}
 	}
 	return s.rest(ctx, time.Minute, time.Second)
 }
+
+var errSilent = errors.New("it doesn't answer today")
 
 var errFull = errors.New("no cell is free")
 
@@ -61,7 +71,7 @@ func (s *Story) deposit(ctx context.Context, st *stand, p *Parcel) error {
 	case st.Keypad != nil:
 		return s.handIn(ctx, st, p)
 	case p.Consent == "no" || p.Consent == "unknown":
-		return s.toCounter(ctx, p)
+		return s.toCounter(ctx, p, "refused", noLocker)
 	}
 	if err := s.open(ctx, st, cell); err != nil {
 		return err
@@ -117,6 +127,12 @@ func (st *stand) expect(p *Parcel, speed float64) {
 		after = guestStays
 	}
 	st.due[p.Waybill] = time.Now().Add(after)
+}
+
+func (st *stand) forget(waybill string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	delete(st.due, waybill)
 }
 
 // postpone lets a receiver come back later.

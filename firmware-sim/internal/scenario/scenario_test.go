@@ -145,7 +145,7 @@ func (p *people) Open(context.Context, string, int) error {
 func (p *people) Pack(context.Context, uint64, []string) error       { return nil }
 func (p *people) Unpack(context.Context, uint64, []string) error     { return nil }
 func (p *people) Say(context.Context, *Parcel, string, string) error { return nil }
-func (p *people) Awaited(context.Context) ([]Announced, error)       { return nil, nil }
+func (p *people) News(context.Context) ([]Known, error)              { return nil, nil }
 func (p *people) Message(context.Context, *Parcel) (string, error)   { return "", nil }
 func (p *people) Complain(context.Context, *Parcel) error            { return nil }
 

@@ -36,7 +36,7 @@ type Front interface {
 	Pack(ctx context.Context, bag uint64, waybills []string) error
 	Unpack(ctx context.Context, bag uint64, waybills []string) error
 	Say(ctx context.Context, p *Parcel, step, reason string) error   // what a person did with a parcel
-	Awaited(ctx context.Context) ([]Announced, error)                // what was announced and hasn't come
+	News(ctx context.Context) ([]Known, error)                       // what changed since it was asked last; the first time everything
 	Message(ctx context.Context, p *Parcel) (text string, err error) // the last that was sent to a parcel's recipient with a cell in it; empty: none yet
 	Complain(ctx context.Context, p *Parcel) error                   // on the recipient's page: it can't be opened
 }
@@ -70,7 +70,7 @@ type Story struct {
 	start time.Time
 	stock map[string]*stand // by locker
 	fleet []*van
-	dock  queue // of dock B: one van at a time
+	dock  dock
 	lots  int   // of parcels that were made; the carrier's
 	slips queue // holds one while nobody has mistyped: a locker makes people wait who do that often
 }
@@ -101,7 +101,7 @@ func (q queue) leave() { <-q }
 
 // NewStory sets the scene; Run plays it.
 func NewStory(c Config) (*Story, error) {
-	s := &Story{Config: c, start: time.Now(), stock: make(map[string]*stand), dock: make(queue, 1), slips: make(queue, 1)}
+	s := &Story{Config: c, start: time.Now(), stock: make(map[string]*stand), dock: dock{gate: make(queue, 1), errands: make(map[*stand]bool)}, slips: make(queue, 1)}
 	if c.World.run == 1 {
 		s.slips <- struct{}{}
 	}
@@ -167,7 +167,7 @@ func (s *Story) assign() error {
 func (s *Story) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.carrier(ctx) })
-	g.Go(func() error { return s.guests(ctx) })
+	g.Go(func() error { return s.inbox(ctx) })
 	for _, v := range s.fleet {
 		g.Go(func() error { return v.run(ctx) })
 	}
@@ -180,12 +180,15 @@ func (s *Story) Run(ctx context.Context) error {
 	return nil
 }
 
+// big reports whether the fleet is one where not every van is needed at once.
+func (s *Story) big() bool { return len(s.fleet) > 3 }
+
 // onTheRoad sends vans out on their rounds before the day begins: those that hold parcels from the day before, and
 // of four vans or more every other. They stand where they have come to until the story runs, for their devices
 // tell where they are from the start.
 func (s *Story) onTheRoad() error {
 	for i, v := range s.fleet {
-		if len(v.round) > 0 && (len(s.World.at(v.id)) > 0 || len(s.fleet) > 3 && i%2 == 1) {
+		if len(v.round) > 0 && (len(s.World.at(v.id)) > 0 || s.big() && i%2 == 1) {
 			if err := v.headStart(); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,7 +15,9 @@ type van struct {
 	reader Reader
 	round  []*stand // the lockers it serves, in order
 	rng    *rand.Rand
-	out    bool // on its round when the story begins
+
+	out     bool   // on its round when the story begins
+	heading *stand // where to then
 
 	mu    sync.Mutex
 	drive drive
@@ -76,39 +79,71 @@ func (v *van) run(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	wh, out := v.story.County.warehouse(), v.out
-	for {
+	for out := v.out; ; out = false {
 		if !out {
 			if err := v.load(ctx); err != nil {
 				return err
 			}
 		}
-		at := wh
-		for _, st := range v.round {
-			next := v.story.County.site(st.locker.Site)
-			skip := 0.0
-			if out {
-				skip = v.drive.skip // nobody else moves it
-			}
-			if err := v.to(ctx, at, next, skip); err != nil {
-				return err
-			}
-			out = false
-			if err := v.unload(ctx, st); err != nil {
-				return err
-			}
-			at = next
-		}
-		if err := v.to(ctx, at, wh, 0); err != nil {
+		if err := v.deliver(ctx, out); err != nil {
 			return err
 		}
 	}
 }
 
+// deliver drives where what is aboard goes, and back to the warehouse. A van that is out when the story begins is on its way already.
+func (v *van) deliver(ctx context.Context, out bool) error {
+	wh := v.story.County.warehouse()
+	at, been := wh, map[*stand]bool{}
+	st := v.next(been)
+	if out {
+		st = v.heading
+	}
+	for ; st != nil; st = v.next(been) {
+		next, skip := v.story.County.site(st.locker.Site), 0.0
+		if out {
+			skip = v.drive.skip // nobody else moves it
+		}
+		if err := v.to(ctx, at, next, skip); err != nil {
+			return err
+		}
+		if err := v.unload(ctx, st); err != nil {
+			return err
+		}
+		at, out, been[st] = next, false, true
+	}
+	return v.to(ctx, at, wh, 0)
+}
+
+// next is where a van goes: to the locker that a guest's parcel aboard goes to, then along its round, then wherever else something
+// goes, but nowhere twice. It is nil where nothing is left to deliver.
+func (v *van) next(been map[*stand]bool) *stand {
+	var guests, others []*stand
+	for _, p := range v.story.World.at(v.id) {
+		st := v.story.stock[p.Locker]
+		switch {
+		case st == nil || been[st]:
+		case p.Guest:
+			guests = append(guests, st)
+		default:
+			others = append(others, st)
+		}
+	}
+	for _, st := range slices.Concat(guests, v.round, others) {
+		if slices.Contains(guests, st) || slices.Contains(others, st) {
+			return st
+		}
+	}
+	return nil
+}
+
 // headStart puts a van that is out when the story begins to where it has come on its first drive.
 func (v *van) headStart() error {
 	c := v.story.County
-	r, err := c.Roads.route(c.warehouse(), c.site(v.round[0].locker.Site))
+	if v.heading = v.next(nil); v.heading == nil {
+		v.heading = v.round[0]
+	}
+	r, err := c.Roads.route(c.warehouse(), c.site(v.heading.locker.Site))
 	if err != nil {
 		return err
 	}
@@ -145,36 +180,3 @@ func (v *van) preload(ctx context.Context, rng *rand.Rand) error {
 }
 
 func (v *van) rssi(rng *rand.Rand) int8 { return int8(-48 - rng.IntN(14)) }
-
-// load waits at the dock until there is something to drive, and takes it aboard.
-func (v *van) load(ctx context.Context) error {
-	s := v.story
-	arrived := time.Now()
-	for {
-		enough := 0
-		for _, st := range v.round {
-			enough += min(len(s.waiting(st)), perRound)
-		}
-		waited := time.Duration(float64(time.Since(arrived)) * s.Speed)
-		if enough >= 3*len(v.round) || enough > 0 && waited > 10*time.Minute {
-			break
-		}
-		if err := s.rest(ctx, 20*time.Second, 500*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	if err := s.dock.enter(ctx); err != nil {
-		return err
-	}
-	defer s.dock.leave()
-	for _, st := range v.round {
-		rssi := v.rssi(v.rng)
-		if err := s.carry(ctx, s.DockB, atMost(loads(s.waiting(st)), perRound), 2, 1, v.rng, func(p *Parcel) error {
-			freight{p.Bag, []*Parcel{p}}.enter(v.reader, 1, rssi)
-			return s.World.move(p, v.id, 0)
-		}); err != nil {
-			return err
-		}
-	}
-	return s.rest(ctx, 30*time.Second, 3*time.Second) // papers, doors, engine
-}

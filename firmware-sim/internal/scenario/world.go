@@ -1,19 +1,21 @@
 package scenario
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"sort"
+	"slices"
 	"sync"
 )
 
 // Parcel is a parcel as a thing: where it is, whatever anybody's system believes.
 type Parcel struct {
 	Waybill string `json:"waybill"`
+	No      uint64 `json:"no,omitempty"`     // of all parcels, in the order in which they came into the world
 	Serial  uint64 `json:"serial,omitempty"` // of its tag; 0: it bears none
 	Bag     uint64 `json:"bag,omitempty"`    // of the bag that it is in; 0: in none
 	Site    string `json:"site"`             // where it shall go
@@ -72,6 +74,7 @@ type World struct {
 	run     int
 	last    int
 	bags    uint64
+	count   uint64             // of parcels
 	parcels map[string]*Parcel // by waybill
 	gone    map[string]bool    // waybills of parcels that were taken in this run
 }
@@ -92,6 +95,7 @@ func OpenWorld(file string) (*World, error) {
 	w.run = f.Run + 1
 	for _, p := range f.Parcels {
 		w.parcels[p.Waybill] = p
+		w.count = max(w.count, p.No)
 	}
 	return w, w.save()
 }
@@ -117,6 +121,7 @@ func (w *World) save() error {
 	return nil
 }
 
+// sorted lists parcels, the oldest first.
 func (w *World) sorted(pick func(*Parcel) bool) []*Parcel {
 	var out []*Parcel
 	for _, p := range w.parcels {
@@ -124,7 +129,7 @@ func (w *World) sorted(pick func(*Parcel) bool) []*Parcel {
 			out = append(out, p)
 		}
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Waybill < out[j].Waybill })
+	slices.SortFunc(out, func(a, b *Parcel) int { return cmp.Or(cmp.Compare(a.No, b.No), cmp.Compare(a.Waybill, b.Waybill)) })
 	return out
 }
 
@@ -135,8 +140,9 @@ func (w *World) make(l *Locker, n int) ([]*Parcel, error) {
 	var out []*Parcel
 	for range n {
 		w.last++
+		w.count++
 		p := &Parcel{
-			Waybill: w.waybill(), Serial: uint64(w.run)%100_000*100_000 + uint64(w.last),
+			Waybill: w.waybill(), No: w.count, Serial: uint64(w.run)%100_000*100_000 + uint64(w.last),
 			Site: l.Site, Locker: l.ID, Place: inTruck, Consent: "yes",
 		}
 		p.To.Phone = w.phone()
@@ -160,13 +166,14 @@ func (w *World) stray(village string) *Parcel {
 }
 
 // adopt makes the parcel of a waybill that somebody else announced; nil where there is, or was, one.
-func (w *World) adopt(a Announced, l *Locker) (*Parcel, error) {
+func (w *World) adopt(a Known, l *Locker) (*Parcel, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.parcels[a.Waybill] != nil || w.gone[a.Waybill] {
 		return nil, nil
 	}
-	p := &Parcel{Waybill: a.Waybill, Site: l.Site, Locker: l.ID, Place: inPost, Size: a.Size, Consent: a.Consent, Guest: true}
+	w.count++
+	p := &Parcel{Waybill: a.Waybill, No: w.count, Site: l.Site, Locker: l.ID, Place: inPost, Size: a.Size, Consent: a.Consent, Guest: true}
 	w.parcels[p.Waybill] = p
 	return p, w.save()
 }
@@ -207,6 +214,16 @@ func (w *World) move(p *Parcel, place string, cell int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p.Place, p.Cell = place, cell
+	return w.save()
+}
+
+// carry puts everything of a load somewhere at once, for nobody sees half a bag.
+func (w *World) carry(l freight, place string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range l.parcels {
+		p.Place, p.Cell = place, 0
+	}
 	return w.save()
 }
 
