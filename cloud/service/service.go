@@ -163,6 +163,7 @@ func (s *Service) readToken() (string, error) {
 func (s *Service) openStores(ctx context.Context) (err error) {
 	s.store, err = state.Open(ctx, s.cfg.State, state.Options{
 		Now: s.env.Now, Log: s.env.Log, ArchiveDays: int(s.cfg.Archive.Keep / (24 * time.Hour)), Changed: func(c []county.Change) { s.hub.Publish(c) }, Keeping: s.registry.Keeping, Pace: s.pace(),
+		Link: epcis.Link, Tags: epcis.Tags,
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,10 @@
 package county
 
-import "time"
+import (
+	"time"
+
+	"yizhan/devices/telemetry"
+)
 
 // EPCISEvent is an EPCIS event as the repository keeps it: its document, and beside it what queries look for. Words are in
 // their bare form, identifiers as canonical Digital Links where they have one.
@@ -22,6 +26,19 @@ type EPCISEvent struct {
 	Waybill     string  // where it is about one of ours
 	Digest      string  // of its content: two events of one id must have the same
 	Doc         RawJSON // without recordTime
+
+	Hash  string        // its hash id, whatever its id is; of captured ones, not kept
+	Words []PartnerWord // what a partner says by it of parcels; not kept
+}
+
+// PartnerWord is what an event says of one parcel or container.
+type PartnerWord struct {
+	Subject string // parcel/WAYBILL, or link/ and the canonical Digital Link of a tag
+	Step    string // a stage or another word that people say; empty where it only takes back
+	Site    string
+	Vehicle string
+	Locker  string
+	TQ      telemetry.Quality // of eventTime, as stated
 }
 
 // EPCISTerm is something that an event names, for queries that match it.

@@ -114,7 +114,7 @@ const (
 
 // Witness is one that tells of a step.
 type Witness struct {
-	Kind     string            `json:"kind"` // portal, reader, fence, door, scan, sms, person
+	Kind     string            `json:"kind"` // portal, reader, fence, door, scan, sms, person, partner
 	ID       string            `json:"id"`   // of its evidence
 	At       time.Time         `json:"at"`
 	TQ       telemetry.Quality `json:"tq"`

@@ -129,7 +129,8 @@ func (r *Repository) read(document map[string]string, path string, v any) (count
 		m["eventID"] = HashID(m, k.spaces)
 	}
 	e := index(m, k.spaces)
-	e.Waybill = r.waybill(&e)
+	e.Waybill, e.Hash = r.waybill(&e), HashID(m, k.spaces)
+	e.Words = r.words(m, k.spaces, &e)
 	delete(m, "@context")
 	raw, err := json.Marshal(m)
 	if err != nil {

@@ -44,6 +44,22 @@
 //   - A page's token goes on behind the page's last event, whatever was captured since, and with no other query.
 //   - An identifier is found in either of its forms: EPC URI or Digital Link.
 //
+// # What partners say
+//
+// ObjectEvents and AggregationEvents that partners capture, of parcels of ours, are evidence (words of a witness "partner", at eventTime, of
+// the time quality that the extension timeQuality states, else unknown):
+//
+//	arriving, receiving, unloading, storing, stocking          at_warehouse, at_outlet, or in_locker, by bizLocation or readPoint; elsewhere nothing
+//	accepting with a bizLocation of ours                       the same; else signed_for
+//	staging_outbound at a warehouse    sorted                  loading                            loaded, in the vehicle of parentID
+//	shipping, departing, transporting  in_transit              retail_selling / collecting        signed_for / picked_up
+//	decommissioning                    completed               destroying                         lost_closed
+//	any, with disposition returned / damaged / stolen, destroyed, disposed                        returned / damaged / lost_closed
+//
+// A parcel is named by its EPC in either form, its parcel URI, or, where an event is of one object, a waybill among its bizTransactions. An
+// errorDeclaration takes the word of its event back, in whatever order they come. Our own events that come back, by their hash id or as what
+// tells the same step of the same waybill at the same moment, are no evidence.
+//
 // # The hash where the text leaves room
 //
 // Of a pair with a type (bizTransaction, source, destination) the type stands first; the name sensorElementList is not written;
@@ -51,5 +67,5 @@
 // the implementations in public use that write ver=CBV2.0.
 //
 // It does not: capture XML, keep master data, run subscriptions, or offer parameters over sensor values, ILMD and extension
-// fields (501 ImplementationException). What partners say of our waybills is stored, and is no evidence of a parcel's state.
+// fields (501 ImplementationException).
 package epcis

@@ -25,6 +25,7 @@
 //	portal   the reader of a door or site (reads, RSSI)        fence   GPS fixes of the vehicle, in the fence
 //	reader   the reader of a vehicle (reads, RSSI)             door    a cell's door and occupancy sensor
 //	scan     a barcode read on the spot                        person, sms  somebody says so
+//	partner  an event of a partner's says so, at the time that it gives: a word like a person's
 //
 //	the same place     the same site; the same vehicle; a site and a vehicle that stood in its fence both times
 //	can't both be      at most 2 min (Apart; less where a demonstration drives faster) apart, two sites; a site and a vehicle that wasn't in its fence from a minute

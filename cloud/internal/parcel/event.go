@@ -44,10 +44,12 @@ const (
 // CompleteAfter is how long after its pick-up a parcel is completed.
 const CompleteAfter = 7 * 24 * time.Hour
 
-// KindPerson and KindTimer are the kinds of evidence that no device tells.
+// KindPerson, KindTimer and KindPartner are the kinds of evidence that no device tells.
 const (
 	KindPerson telemetry.Kind = "person"
 	KindTimer  telemetry.Kind = "timer"
+	// KindPartner is what a partner's EPCIS event says: a word like a person's.
+	KindPartner telemetry.Kind = "partner"
 )
 
 // Event is one thing that may concern a parcel. Fence events of a vehicle are given whether the
@@ -72,7 +74,8 @@ type Event struct {
 	After                  string // of timed_out: the id of the pick-up
 }
 
-func (e *Event) person() bool { return e.Kind == KindPerson }
+// person reports that no device of the county tells it: a person, or a partner.
+func (e *Event) person() bool { return e.Kind == KindPerson || e.Kind == KindPartner }
 
 // Facts are what the fold has to know of the county.
 type Facts struct {

@@ -25,8 +25,11 @@ func (f *fold) trouble(class county.ExceptionClass, cause, detail string, events
 	x := county.Exception{Class: class, Cause: cause, Object: "parcel/" + f.facts.Waybill.Waybill, Source: "device", Detail: detail}
 	for _, e := range events {
 		x.Evidence = append(x.Evidence, e.ID)
-		if e.person() {
+		switch e.Kind {
+		case KindPerson:
 			x.Source = "staff"
+		case KindPartner:
+			x.Source = "carrier"
 		}
 	}
 	about := x.Evidence

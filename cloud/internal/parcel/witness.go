@@ -72,6 +72,8 @@ func tells(e *Event) bool {
 // source is who tells an event: two of one source are one witness.
 func source(e *Event) string {
 	switch {
+	case e.Kind == KindPartner:
+		return "partner/" + e.Actor
 	case e.person():
 		return "person/" + e.Actor
 	case fence(e):
@@ -273,6 +275,8 @@ func witness(e *Event, disagree bool) county.Witness {
 	switch {
 	case e.Channel == "sms":
 		w.Kind = "sms"
+	case e.Kind == KindPartner:
+		w.Kind = "partner"
 	case e.person():
 		w.Kind = "person"
 	case fence(e):

@@ -136,20 +136,19 @@ func cleaned(values []string) []string {
 	return out
 }
 
-// putEPCIS stores those of events that aren't there, numbers them, and returns how many were new.
-func putEPCIS(ctx context.Context, c conn, now time.Time, events []county.EPCISEvent) (int, error) {
+// putEPCIS stores those of events that aren't there, numbers them, and returns those that were new.
+func putEPCIS(ctx context.Context, c conn, now time.Time, events []county.EPCISEvent) (fresh []county.EPCISEvent, err error) {
 	if len(events) == 0 {
-		return 0, nil
+		return nil, nil
 	}
 	if _, err := c.exec(ctx, "update counters set value = value where name = 'epcis'"); err != nil { // one at a time: numbers come in their order
-		return 0, err
+		return nil, err
 	}
 	there, err := standingEPCIS(ctx, c, events)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var rows, terms [][]any
-	fresh := events[:0:0]
 	for _, e := range events {
 		id := fmt.Sprintf("%s %d", e.ID, ms(e.Declared))
 		if _, old := there[id]; !old {
@@ -159,7 +158,7 @@ func putEPCIS(ctx context.Context, c conn, now time.Time, events []county.EPCISE
 	}
 	last, err := draw(ctx, c, "epcis", len(fresh))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for i, e := range fresh {
 		no := last - int64(len(fresh)-i-1)
@@ -172,9 +171,9 @@ func putEPCIS(ctx context.Context, c conn, now time.Time, events []county.EPCISE
 		}
 	}
 	if err := c.put(ctx, epcisTable, rows); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return len(fresh), c.put(ctx, epcisTermsTable, terms)
+	return fresh, c.put(ctx, epcisTermsTable, terms)
 }
 
 // standingEPCIS reads which of events are there: "id declared_ms" -> the digest of the content.
@@ -220,11 +219,13 @@ func (s *Store) TellEPCIS(ctx context.Context, limit int, events func(facts []co
 }
 
 // CaptureEPCIS stores what is new of a partner's events, and what became of the capture. at names their places in its
-// document. An event whose id stands for another content is a fault; with Rollback any fault stores none.
+// document. An event whose id stands for another content is a fault; with Rollback any fault stores none. What new events say of
+// parcels becomes evidence in the same transaction.
 func (s *Store) CaptureEPCIS(ctx context.Context, c county.EPCISCapture, events []county.EPCISEvent, at []string) (county.EPCISCapture, error) {
 	var done county.EPCISCapture
+	var w *commit
 	err := s.update(ctx, "epcis", func(tx conn) error {
-		done = c
+		done, w = c, s.newCommit(tx, nil)
 		done.Errors = append([]county.EPCISFault{}, c.Errors...)
 		if _, err := tx.exec(ctx, "update counters set value = value where name = 'epcis'"); err != nil {
 			return err
@@ -246,7 +247,12 @@ func (s *Store) CaptureEPCIS(ctx context.Context, c county.EPCISCapture, events 
 		if done.Rollback && len(done.Errors) > 0 {
 			good = nil
 		}
-		if done.Stored, err = putEPCIS(ctx, tx, s.opt.Now(), good); err != nil {
+		fresh, err := putEPCIS(ctx, tx, s.opt.Now(), good)
+		if err != nil {
+			return err
+		}
+		done.Stored = len(fresh)
+		if err := w.heed(ctx, fresh); err != nil {
 			return err
 		}
 		done.Success, done.Finished = len(done.Errors) == 0, s.opt.Now()
@@ -258,6 +264,12 @@ func (s *Store) CaptureEPCIS(ctx context.Context, c county.EPCISCapture, events 
 			done.ID, ms(done.At), ms(done.Finished), oneIf(done.Rollback), oneIf(done.Success), int64(done.Events), int64(done.Stored), clean(string(faults)),
 		}})
 	})
+	if err == nil && len(w.facts) > 0 {
+		s.wake()
+	}
+	if err == nil && len(w.changes) > 0 && s.opt.Changed != nil {
+		s.opt.Changed(w.changes)
+	}
 	return done, err
 }
 

@@ -161,8 +161,13 @@ func (c *commit) putEvidence(ctx context.Context) error {
 	}
 	tags := map[string]bool{}
 	for i := range fresh {
-		if fresh[i].Kind == telemetry.KindTag {
+		switch fresh[i].Kind {
+		case telemetry.KindTag:
 			tags[fresh[i].Subject] = true
+		case parcel.KindPartner:
+			for _, t := range c.s.tagsOf(fresh[i].Subject) {
+				tags["epc/"+t] = true
+			}
 		}
 	}
 	return c.markTags(ctx, slices.Sorted(maps.Keys(tags)))
@@ -194,7 +199,7 @@ func (c *commit) touch(ctx context.Context, fresh []county.Sighting) (t touched,
 		case telemetry.KindAlarm:
 			c.about(s)
 			c.turned = append(c.turned, *s)
-		case kindCabinet, parcel.KindPerson, parcel.KindTimer:
+		case kindCabinet, parcel.KindPerson, parcel.KindTimer, parcel.KindPartner:
 			c.about(s)
 		case kindDoor:
 			c.ordered(s)

@@ -22,8 +22,8 @@ func (c *commit) tell(ctx context.Context, rows []parcelRow) ([]county.Timeline,
 	for i := range rows {
 		p := &rows[i]
 		g.events[i] = []parcel.Event{{Sighting: county.Sighting{ID: "created/" + p.Waybill.Waybill, At: p.created, TQ: telemetry.Cloud}, Step: parcel.Created}}
-		if p.EPC != "" {
-			g.subjects["epc/"+p.EPC] = append(g.subjects["epc/"+p.EPC], told{parcel: i})
+		for _, subject := range c.s.tagSubjects(p.EPC) {
+			g.subjects[subject] = append(g.subjects[subject], told{parcel: i})
 		}
 		for _, subject := range []string{"scan/" + p.Waybill.Waybill, "parcel/" + p.Waybill.Waybill} {
 			g.subjects[subject] = append(g.subjects[subject], told{parcel: i})
@@ -83,7 +83,7 @@ func (g *gathering) containers(ctx context.Context, rows []parcelRow) error {
 					continue
 				}
 				outer[container] = append(outer[container], t)
-				for _, subject := range []string{"epc/" + epc, "scan/" + code} {
+				for _, subject := range append(g.s.tagSubjects(epc), "scan/"+code) {
 					g.subjects[subject] = append(g.subjects[subject], t)
 				}
 			}
@@ -125,8 +125,15 @@ func (g *gathering) seen(ctx context.Context, _ []parcelRow) error {
 	if err := g.prepare(ctx, scanned); err != nil {
 		return err
 	}
+	wrong, err := withdrawn(all)
+	if err != nil {
+		return err
+	}
 	for i := range all {
 		s := &all[i]
+		if wrong[s.ID] {
+			continue
+		}
 		for _, t := range g.subjects[s.Subject] {
 			if s.At.Before(t.since) || !t.until.IsZero() && !s.At.Before(t.until) {
 				continue
@@ -145,7 +152,7 @@ func (g *gathering) take(t told, s *county.Sighting) error {
 		g.scan(t, s)
 	case telemetry.KindTag:
 		return g.tag(t, s)
-	case parcel.KindPerson:
+	case parcel.KindPerson, parcel.KindPartner:
 		return g.said(t, s)
 	case parcel.KindTimer:
 		g.events[t.parcel] = append(g.events[t.parcel], parcel.Event{Sighting: *s, Step: s.Step, After: string(s.Body)})

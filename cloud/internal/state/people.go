@@ -24,6 +24,7 @@ type saying struct {
 	Reason  string `json:"reason,omitempty"`
 	Channel string `json:"channel,omitempty"`
 	Counted int    `json:"counted,omitempty"`
+	Of      string `json:"of,omitempty"` // the evidence that is taken back
 }
 
 // ErrNoParcel says that there is no parcel with a waybill.

@@ -14,6 +14,7 @@ import (
 
 	"yizhan/broker/frame"
 	"yizhan/cloud/internal/county"
+	"yizhan/cloud/internal/epcis"
 	"yizhan/cloud/internal/state/pgtest"
 	"yizhan/devices/telemetry"
 )
@@ -96,7 +97,7 @@ func newWorld(t testing.TB, url string) *world {
 }
 
 func (w *world) open(t testing.TB) *Store {
-	s, err := Open(context.Background(), w.url, Options{Now: func() time.Time { return w.now }})
+	s, err := Open(context.Background(), w.url, Options{Now: func() time.Time { return w.now }, Link: epcis.Link, Tags: epcis.Tags})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s

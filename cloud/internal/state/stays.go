@@ -250,6 +250,11 @@ func (c *commit) fenced(ctx context.Context, id string, from, to time.Time) erro
 		} else if strings.HasPrefix(s, "epc/") && !seen[s] {
 			seen[s] = true
 			epcs = append(epcs, s)
+		} else if !seen[s] {
+			seen[s] = true
+			for _, tag := range c.s.tagsOf(s) {
+				epcs = append(epcs, "epc/"+tag)
+			}
 		}
 		return err
 	}, "select subject from evidence where thing = $1 and at_ms >= $2 and at_ms <= $3 and thing >= 'vehicle/' and thing < 'vehicle0'", "vehicle/"+id, ms(from), ms(to))

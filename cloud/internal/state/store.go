@@ -24,6 +24,9 @@ type Options struct {
 	Changed        func([]county.Change) // told of what Run changes, may be nil
 	Keeping        county.Keeping        // of parcels in lockers, default what is usual
 	Pace           float64               // how many times as fast as in life a demonstration's vehicles drive; 0: as in life
+
+	Link func(tag string) string    // the canonical Digital Link of a tag, by which partners' events name it; nil: of none
+	Tags func(link string) []string // the tags that a Digital Link may stand for
 }
 
 // Store is the state of the county. It is safe for concurrent use.

@@ -44,7 +44,7 @@ const zh = {
   c_wrong_outlet: "送错站点", c_damaged: "破损", c_lost: "遗失结案", c_count_differs: "袋内件数不符", c_offline: "快递柜断网", c_excursion: "温度超限",
   c_no_consent: "未同意入柜，柜机拒收", c_needs_cold: "需冷藏，柜机拒收", c_locker_full: "没有合适的空格", c_locker_unready: "柜机没有名单", c_unknown_waybill: "柜机名单里没有这件", ev_turned_away: "柜机拒收",
   no_consent: "未同意入柜", needs_cold: "需冷藏", full: "没有合适的空格", no_list: "没有名单", unknown_waybill: "名单里没有",
-  confirmed: "确认", contradicted: "矛盾", witnesses: "旁证", wk_portal: "门架", wk_reader: "车载读写器", wk_fence: "车辆围栏", wk_door: "柜门", wk_scan: "扫码", wk_person: "人", wk_sms: "短信", bad_sequence: "顺序不合",
+  confirmed: "确认", contradicted: "矛盾", witnesses: "旁证", wk_portal: "门架", wk_reader: "车载读写器", wk_fence: "车辆围栏", wk_door: "柜门", wk_scan: "扫码", wk_person: "人", wk_partner: "合作方", wk_sms: "短信", bad_sequence: "顺序不合",
   ev_timed_out: "自动完成", ev_refused: "拒收", ev_damaged: "破损", ev_cancelled: "撤单", ev_signed_for: "本人签收", ev_at_outlet: "到站", consent: "入柜意愿", size: "大小", label: "面单 PDF", epcis: "EPCIS 事件", held: "冻结",
   resumed: "已恢复，缺口 {t} 已补齐", silent: "静默 {t}", more_of: "共 {n} 个", zoomIn: "放大", zoomOut: "缩小",
 };
@@ -91,7 +91,7 @@ const en: Record<keyof typeof zh, string> = {
   c_wrong_outlet: "at another outlet", c_damaged: "damaged", c_lost: "closed as lost", c_count_differs: "another count than packed", c_offline: "locker out of reach", c_excursion: "out of its temperatures",
   c_no_consent: "turned away: no consent to a locker", c_needs_cold: "turned away: needs cold", c_locker_full: "turned away: no free cell of its size", c_locker_unready: "turned away: the locker has no list", c_unknown_waybill: "turned away: not expected there", ev_turned_away: "turned away",
   no_consent: "no consent", needs_cold: "needs cold", full: "no free cell of its size", no_list: "the locker has no list", unknown_waybill: "not expected there",
-  confirmed: "confirmed", contradicted: "contradicted", witnesses: "witnesses", wk_portal: "portal", wk_reader: "reader in the vehicle", wk_fence: "vehicle in the fence", wk_door: "cell door", wk_scan: "scan", wk_person: "person", wk_sms: "SMS", bad_sequence: "out of order",
+  confirmed: "confirmed", contradicted: "contradicted", witnesses: "witnesses", wk_portal: "portal", wk_reader: "reader in the vehicle", wk_fence: "vehicle in the fence", wk_door: "cell door", wk_scan: "scan", wk_person: "person", wk_partner: "partner", wk_sms: "SMS", bad_sequence: "out of order",
   ev_timed_out: "completed by time", ev_refused: "refused", ev_damaged: "damaged", ev_cancelled: "cancelled", ev_signed_for: "signed for", ev_at_outlet: "at outlet", consent: "Locker", size: "Size", label: "Label PDF", epcis: "EPCIS events", held: "on hold",
   resumed: "back, the gap of {t} is closed", silent: "silent {t}", more_of: "{n} in all", zoomIn: "Zoom in", zoomOut: "Zoom out",
 };
