@@ -210,15 +210,20 @@ func (v *volume) let(d discarded, room int) (spared bool, err error) {
 	return false, v.fs.Remove(v.path(d.name))
 }
 
-// reserve takes room for one more spare. It isn't synced: what isn't there after a power cut is taken again.
+// reserve takes room for one more spare, and keeps it over a power cut: others may have filled the card by then.
 func (v *volume) reserve(num uint64) error {
 	name := v.path(spareName(num))
 	f, err := v.fs.Create(name)
 	if err != nil {
 		return err
 	}
-	err = f.Allocate(v.size)
+	if err = f.Allocate(v.size); err == nil {
+		err = v.sync(f)
+	}
 	f.Close()
+	if err == nil {
+		err = v.syncDir()
+	}
 	if err != nil {
 		_ = v.fs.Remove(name)
 		return err

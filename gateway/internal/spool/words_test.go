@@ -154,3 +154,25 @@ func TestTombstonesBecomeOne(t *testing.T) {
 		require.NoError(t, s.Close())
 	}
 }
+
+// The place of last words is there after a power cut, when others may have filled the card meanwhile.
+func TestSparesOutliveAPowerCut(t *testing.T) {
+	fs := spooltest.New()
+	s := open(t, fs, spool.Options{})
+	put(t, s, telemetry.Custody, "1")
+	for range 20 {
+		s.Step()
+	}
+	spares := func(fs *spooltest.FS) (n int) {
+		names, err := fs.ReadDir("spool")
+		require.NoError(t, err)
+		for _, name := range names {
+			if strings.HasPrefix(name, "spare-") {
+				n++
+			}
+		}
+		return n
+	}
+	require.NotZero(t, spares(fs))
+	require.Equal(t, spares(fs), spares(fs.Cut(spooltest.Keep{None: true})))
+}
