@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,4 +207,39 @@ func TestTwoFollowersTellEachFactOnce(t *testing.T) {
 		require.Len(t, seen, facts)
 		require.True(t, seen[1] && seen[facts], "numbered without a gap")
 	})
+}
+
+// Among many events one step is rare and long ago. It is found by its own index: the plan says so, and the rows that it reads.
+func TestARareStepIsFoundWithoutAWalk(t *testing.T) {
+	w := newWorld(t, postgres.Database(t))
+	ctx := t.Context()
+	const many = 200_000
+	require.NoError(t, w.Update(ctx, func(tx Tx) error {
+		_, err := tx.Exec(ctx, `insert into epcis_events (id, declared_ms, no, type, at_ms, recorded_ms, action, biz_step, disposition, read_point, biz_location, reason, key, waybill, digest, doc)
+			select 'urn:n:' || n, 0, n, 'ObjectEvent', n * 1000, n * 1000, 'OBSERVE', case when n <= 3 then 'destroying' else (array['receiving', 'departing', 'arriving', 'storing', 'loading'])[1 + n % 5] end,
+			'in_progress', '', '', '', '', '', '', '{}' from generate_series(1, $1::int) as n`, many)
+		return err
+	}))
+	require.NoError(t, w.Update(ctx, func(tx Tx) error { _, err := tx.Exec(ctx, "analyze epcis_events"); return err }))
+	for _, q := range []county.EPCISQuery{
+		{BizSteps: []string{"destroying"}, Limit: 30}, {BizSteps: []string{"destroying", "void_shipping"}, Limit: 30}, {BizSteps: []string{"destroying"}, Limit: 30, ByRecord: true},
+		{BizSteps: []string{"destroying"}, Limit: 30, Up: true, After: true, AfterMS: 1000, AfterNo: 1},
+	} {
+		query, args := epcisQuery(w.words(), q)
+		var plan []string
+		require.NoError(t, w.each(ctx, func(scan func(...any) error) error {
+			var line string
+			err := scan(&line)
+			plan = append(plan, line)
+			return err
+		}, "explain (analyze, buffers, timing off) "+query, args...))
+		all := strings.Join(plan, "\n")
+		require.Contains(t, all, "epcis_events_step_")
+		require.NotContains(t, all, "epcis_events_at ")
+		require.NotContains(t, all, "Rows Removed by Filter")
+		t.Logf("\n%s", all)
+		events, err := w.EPCIS(ctx, q)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, len(events), 2)
+	}
 }
