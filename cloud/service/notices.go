@@ -54,8 +54,8 @@ func (s *Service) openNotices(ctx context.Context) error {
 		Settings: set, Registry: s.registry, Store: s.store, People: s.people(), Modem: s.desk,
 		Code:   func(locker, deposit string, generation int) string { return code(locker, deposit, generation, 0) },
 		SignIn: func(nonce string) string { return page.SignInCode(page.MyKey(links), nonce) },
-		Link:   func(waybill string) string { return s.base0() + s.page.Link(waybill) },
-		Report: s.base0() + notify.HookPath, NewID: s.newID, Now: s.env.Now, Log: s.env.Log,
+		Link:   func(waybill string) string { return s.publicURL() + s.page.Link(waybill) },
+		Report: s.publicURL() + notify.HookPath, NewID: s.newID, Now: s.env.Now, Log: s.env.Log,
 	})
 	if err != nil {
 		return err
@@ -82,8 +82,8 @@ func (s *Service) keys() (func(locker, deposit string, generation int) []byte, e
 	}, nil
 }
 
-// base0 is the URL that others reach the service by.
-func (s *Service) base0() string {
+// publicURL is the URL that others reach the service by.
+func (s *Service) publicURL() string {
 	if s.cfg.Public != "" {
 		return strings.TrimSuffix(s.cfg.Public, "/")
 	}

@@ -293,7 +293,7 @@ func (s *Service) MQTTAddr() net.Addr { return s.gateways.Addr() }
 
 // Link opens the console in a browser and logs it in. The token stands in the fragment, which is never sent.
 func (s *Service) Link() string {
-	return s.base0() + "/#token=" + url.QueryEscape(s.token)
+	return s.publicURL() + "/#token=" + url.QueryEscape(s.token)
 }
 
 // Run serves until ctx ends, then closes everything. It returns nil when it was asked to stop.
