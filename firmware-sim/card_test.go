@@ -20,6 +20,7 @@ import (
 // climate goes with tombstones; weights, which must be kept, go on in the room that is left and are refused when there is none,
 // never acknowledged and lost; afterwards all is in the cloud and accounted for.
 func TestASmallCardThatOthersFill(t *testing.T) {
+	t.Parallel()
 	if !inside(t, syscall.CLONE_NEWNS) {
 		return
 	}
@@ -38,7 +39,7 @@ func TestASmallCardThatOthersFill(t *testing.T) {
 	})
 	runProbe(t, scale, b.broker())
 	runProbe(t, air, b.broker())
-	scale.weigh(t, unit, 200)
+	scale.weigh(unit, 200)
 	require.True(t, within(patience, func() bool { return scale.told.count() == 200 && committed(p.site, unit) > 200 }), "it works while there is room")
 	p.links[unit].Cut()
 
@@ -48,12 +49,12 @@ func TestASmallCardThatOthersFill(t *testing.T) {
 	size := fillRest(t, others)
 	t.Logf("others have %d KB, the spool %.0f KB; %.0f records dropped", size>>10, before["spool bytes"]/1024, before["spool dropped"])
 
-	scale.weigh(t, unit, 300)
+	scale.weigh(unit, 300)
 	require.True(t, within(patience, func() bool { return scale.told.count() == 500 }), "weights go on: %d", scale.told.count())
 	fillRest(t, others)
 	require.Greater(t, counters(b)["spool dropped"], before["spool dropped"], "climate goes for them")
 
-	scale.weigh(t, unit, 6000)
+	scale.weigh(unit, 6000)
 	require.True(t, within(patience, func() bool {
 		return counters(b)["spool refused"]+counters(b)["spool failed"] > before["spool refused"]+before["spool failed"]
 	}))
@@ -119,17 +120,14 @@ func committed(s *site, gateway string) uint64 {
 // auditOf compares what devices were told is safe with what the cloud's database holds.
 func (p *played) auditOf(t *testing.T, probes []*probe) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(p.dir, "state.db")+"?mode=ro")
-	require.NoError(t, err)
-	defer db.Close()
 	var rows map[string]int
-	var wrong error
+	var err, wrong error
 	want := 0
 	for _, x := range probes {
 		want += x.sent.count()
 	}
 	if !within(patience, func() bool {
-		rows, err = weighings(t.Context(), db)
+		rows, err = p.weights(t)
 		return err == nil && len(rows) >= want
 	}) {
 		t.Errorf("%d told safe, %d committed (%v)", want, len(rows), err)
@@ -143,4 +141,12 @@ func (p *played) auditOf(t *testing.T, probes []*probe) {
 	}
 	require.NoError(t, wrong)
 	require.Len(t, rows, want, "and nothing else")
+}
+
+// weights counts the rows of each weight in the cloud's database.
+func (s *site) weights(t *testing.T) (map[string]int, error) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "state.db")+"?mode=ro")
+	require.NoError(t, err)
+	defer db.Close()
+	return weighings(t.Context(), db)
 }

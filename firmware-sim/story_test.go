@@ -38,6 +38,10 @@ var programs = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "board" {
+		fmt.Fprintln(os.Stderr, onBoard(os.Args[2:])) // it returns only when it failed
+		os.Exit(1)
+	}
 	code := m.Run()
 	if dir, err := programs(); err == nil && os.Getenv(programsFor) == "" {
 		_ = os.RemoveAll(dir)

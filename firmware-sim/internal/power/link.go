@@ -14,7 +14,8 @@ import (
 // Link is a board's cable to the county network: it forwards TCP connections from Listen to To
 // until it is cut.
 type Link struct {
-	To string
+	To  string
+	Sky *Sky // what its bytes go through; nil: a cable. Set before Run
 
 	listener net.Listener
 	mu       sync.Mutex
@@ -40,6 +41,18 @@ func (l *Link) Cut() {
 	defer l.mu.Unlock()
 	l.cut = true
 	for c := range l.open {
+		_ = c.Close()
+	}
+}
+
+// Reset breaks all connections as a network does that forgot them: both sides get a TCP reset.
+func (l *Link) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.open {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
 		_ = c.Close()
 	}
 }
@@ -89,14 +102,18 @@ func (l *Link) carry(ctx context.Context, near net.Conn) {
 	g, ctx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(ctx, func() { _ = errors.Join(near.Close(), far.Close()) })
 	defer stop()
-	both := func(to, from net.Conn) func() error {
+	pass := func(dir int, to, from net.Conn) func() error {
 		return func() error {
-			_, _ = io.Copy(to, from)
+			if l.Sky == nil {
+				_, _ = io.Copy(to, from)
+			} else {
+				_ = l.Sky.Stream(ctx, dir, from.Read, func(b []byte) error { _, err := to.Write(b); return err })
+			}
 			return io.EOF // ends the other direction too
 		}
 	}
-	g.Go(both(far, near))
-	g.Go(both(near, far))
+	g.Go(pass(Up, far, near))
+	g.Go(pass(Down, near, far))
 	_ = g.Wait()
 }
 

@@ -3,6 +3,7 @@ package power
 import (
 	"bufio"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -173,4 +174,84 @@ func TestALinkCanBeCut(t *testing.T) {
 	require.NoError(t, other.Close())
 	_, err = near.Read(make([]byte, 1))
 	require.Error(t, err, "the far side's end is told")
+}
+
+func TestASkyHasWeather(t *testing.T) {
+	far, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	l, err := OpenLink("127.0.0.1:0", far.Addr().String())
+	require.NoError(t, err)
+	l.Sky = &Sky{}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+		require.NoError(t, far.Close())
+	})
+	near, err := net.Dial("tcp", l.Addr())
+	require.NoError(t, err)
+	other, err := far.Accept()
+	require.NoError(t, err)
+	defer other.Close()
+	heard := make(chan string, 8)
+	go func() {
+		for in := bufio.NewReader(other); ; {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				close(heard)
+				return
+			}
+			heard <- line
+		}
+	}()
+	say := func(line string) time.Time {
+		_, err := near.Write([]byte(line))
+		require.NoError(t, err)
+		return time.Now()
+	}
+	l.Sky.Set(Weather{Delay: 50 * time.Millisecond, Rate: 10_000})
+	began := say(strings.Repeat("x", 999) + "\n") // 100 ms of line
+	require.Len(t, <-heard, 1000)
+	require.GreaterOrEqual(t, time.Since(began), 150*time.Millisecond)
+	l.Sky.Set(Weather{Deaf: [2]bool{Up: true}})
+	say("later\n")
+	_, err = other.Write([]byte("down\n")) // the other direction is open
+	require.NoError(t, err)
+	line, err := bufio.NewReader(near).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "down\n", line)
+	require.Empty(t, heard)
+	l.Sky.Set(Weather{})
+	require.Equal(t, "later\n", <-heard)
+	up, down := l.Sky.Through()
+	require.EqualValues(t, []uint64{1006, 5}, []uint64{up, down})
+	l.Reset()
+	_, err = near.Read(make([]byte, 1))
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+	_, open := <-heard
+	require.False(t, open)
+}
+
+// Packets are lost by chance and when too many wait; what isn't comes through in order.
+func TestPacketsGetLost(t *testing.T) {
+	var sky Sky
+	sky.Set(Weather{Loss: 0.25})
+	n, got := 0, 0
+	last := byte(0)
+	err := sky.Packets(t.Context(), Up, func(b []byte) (int, error) {
+		if n++; n > 4000 {
+			return 0, io.EOF
+		}
+		b[0], b[1] = byte(n>>8), byte(n)
+		return 2, nil
+	}, func(b []byte) error {
+		require.GreaterOrEqual(t, b[0], last)
+		last = b[0]
+		got++
+		return nil
+	})
+	require.ErrorIs(t, err, io.EOF)
+	require.InDelta(t, 3000, got, 300)
 }
