@@ -1,11 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
-	"slices"
+	"log/slog"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,28 +15,9 @@ import (
 
 	"yizhan/broker/frame"
 	"yizhan/cloud/internal/county"
+	"yizhan/cloud/internal/ingest"
 	"yizhan/cloud/internal/state"
-	"yizhan/devices/telemetry"
 )
-
-// perFrame is how many readings a frame has.
-const perFrame = 500
-
-// smallCounty is where the parcels go.
-func smallCounty() *county.Registry {
-	return &county.Registry{
-		Sites: []county.Site{
-			{ID: "wh", Kind: county.Warehouse, Lat: 30.5, Lon: 103.2, FenceM: 200}, {ID: "out-a", Kind: county.Outlet, Lat: 30.6, Lon: 103.3, FenceM: 150},
-		},
-		Vehicles:   []county.Vehicle{{ID: "v01", Kind: "postal_van", Gateway: "van-01"}},
-		Boundaries: []county.Boundary{{ID: "dock-a", Site: "wh", Kind: county.Inbound}, {ID: "dock-b", Site: "wh", Kind: county.Outbound}},
-		Gateways:   []county.Gateway{{ID: "wh-1", Site: "wh"}, {ID: "van-01", Vehicle: "v01"}, {ID: "out-a-1", Site: "out-a"}},
-		Bindings: map[string]string{
-			"wh-1/dock-a": "boundary/dock-a", "wh-1/dock-b": "boundary/dock-b", "wh-1/scan-a": "boundary/dock-a", "wh-1/scan-b": "boundary/dock-b",
-			"van-01/rfid": "vehicle/v01", "van-01/gps": "vehicle/v01",
-		},
-	}
-}
 
 type bench struct {
 	*state.Store
@@ -42,17 +25,7 @@ type bench struct {
 	o     options
 	start time.Time
 	epoch frame.Epoch
-	raw   [][]any // what raw COPY gets
-}
-
-func waybill(i int) string { return fmt.Sprintf("YZ%010d", i) }
-
-// tag is that of a parcel, where it bears one.
-func tag(i int) string {
-	if i%10 >= 3 {
-		return ""
-	}
-	return fmt.Sprintf("urn:epc:id:sgtin:0614141.812345.%d", i+1)
+	meter *meter
 }
 
 func (b *bench) events(ctx context.Context) error {
@@ -61,14 +34,30 @@ func (b *bench) events(ctx context.Context) error {
 		return err
 	}
 	for _, round := range []struct {
-		name   string
-		groups [][]county.Arrival
-	}{{"live", b.live(0, half)}, {"backlog", b.backlog(half, b.o.parcels)}} {
-		n, took, err := b.commit(ctx, round.groups)
+		name     string
+		frames   func(from, to int) ([]sent, error)
+		from, to int
+	}{{"live", b.live, 0, half}, {"backlog", b.backlog, half, b.o.parcels}} {
+		frames, err := round.frames(round.from, round.to)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%-8s %7d events in %2d transactions, %d at once: %.0f events/s\n", round.name, n, len(round.groups), b.o.workers, float64(n)/took.Seconds())
+		if err := b.meter.forget(ctx); err != nil {
+			return err
+		}
+		n := steps * (round.to - round.from)
+		var groups uint64
+		use, err := b.meter.during(ctx, func() (err error) {
+			groups, err = b.take(ctx, frames)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%-8s %7d events in %2d transactions, %d at once: %s\n", round.name, n, groups, b.o.workers, use.per(n, "events"))
+		if err := b.meter.statements(ctx, round.name, n); err != nil {
+			return err
+		}
 	}
 	if err := b.check(ctx); err != nil {
 		return err
@@ -81,7 +70,7 @@ func (b *bench) announce(ctx context.Context, n int) error {
 	for from := 0; from < n; from += 1000 {
 		var ws []county.Waybill
 		for i := from; i < min(n, from+1000); i++ {
-			ws = append(ws, county.Waybill{Waybill: waybill(i), EPC: tag(i), Site: "out-a", Handling: "ambient", Size: "s", Consent: county.ConsentYes})
+			ws = append(ws, county.Waybill{Waybill: waybill(i), EPC: tag(i), Site: outlet(i), Handling: "ambient", Size: "s", Consent: county.ConsentYes})
 		}
 		_, refused, err := b.PutWaybills(ctx, ws, b.start)
 		if err != nil || len(refused) > 0 {
@@ -92,114 +81,35 @@ func (b *bench) announce(ctx context.Context, n int) error {
 	return nil
 }
 
-// steps are how many readings there are of a parcel.
-const steps = 4
-
-// reading is one of the readings of a parcel, and the gateway that tells it.
-func (b *bench) reading(i, step int) (gateway string, r telemetry.Reading) {
-	at := b.start.Add(time.Duration(step)*time.Hour + time.Duration(i%3_000_000)*time.Millisecond)
-	seen := func(device string, p telemetry.Passage) telemetry.Reading {
-		return telemetry.New(device, at, telemetry.NTP, telemetry.Tag{EPC: tag(i), Passage: p, Antenna: telemetry.Some(1), Reads: telemetry.Some(17), RSSIDBm: telemetry.Some(-58.5)})
-	}
-	scan := func(device string) telemetry.Reading {
-		return telemetry.New(device, at, telemetry.NTP, telemetry.Scan{Symbology: "code128", Text: waybill(i)})
-	}
-	tagged := tag(i) != ""
-	switch {
-	case step == 0 && tagged:
-		return "wh-1", seen("dock-a", telemetry.In)
-	case step == 0:
-		return "wh-1", scan("scan-a")
-	case step == 1 && tagged:
-		return "wh-1", seen("dock-b", telemetry.Out)
-	case step == 1:
-		return "wh-1", scan("scan-b")
-	case step == 2 && tagged:
-		return "van-01", seen("rfid", telemetry.Arrive)
-	case step == 2:
-		return "van-01", scan("handheld")
-	}
-	return "out-a-1", scan("handheld")
-}
-
-// live makes groups of one step of many parcels each.
-func (b *bench) live(from, to int) (groups [][]county.Arrival) {
-	for step := range steps {
-		for lo := from; lo < to; lo += b.o.batch {
-			groups = append(groups, b.group(lo, min(to, lo+b.o.batch), step, step+1))
-		}
-	}
-	return groups
-}
-
-// backlog makes groups of all steps of fewer parcels.
-func (b *bench) backlog(from, to int) (groups [][]county.Arrival) {
-	for lo := from; lo < to; lo += b.o.batch / steps {
-		groups = append(groups, b.group(lo, min(to, lo+b.o.batch/steps), 0, steps))
-	}
-	return groups
-}
-
-// group makes frames of some steps of some parcels.
-func (b *bench) group(from, to, firstStep, endStep int) (group []county.Arrival) {
-	enc, err := frame.NewEncoder(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize)))
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	for step := firstStep; step < endStep; step++ {
-		for lo := from; lo < to; lo += perFrame {
-			b.epoch++
-			f := &frame.Frame{Epoch: b.epoch, Lane: telemetry.Custody}
-			a := county.Arrival{Frame: f, Received: b.start.Add(6 * time.Hour)}
-			for i := lo; i < min(to, lo+perFrame); i++ {
-				gateway, r := b.reading(i, step)
-				f.Gateway = gateway
-				f.Records = append(f.Records, frame.Record{Seq: uint64(i - lo + 1), Type: frame.TypeReading, Quality: telemetry.Unknown, MonoNS: int64(i), Payload: r.AppendJSON(nil)})
-				a.Sights = append(a.Sights, county.Sight{Reading: r})
-				b.raw = append(b.raw, []any{county.IdentityOf(gateway, &r, b.epoch, telemetry.Custody, 1).String(), gateway, gateway + "/" + r.Device, string(r.Kind), waybill(i), r.At.UnixMilli(), string(r.Body)})
-			}
-			if a.Raw, err = enc.Encode(f); err != nil {
-				panic("BUG: " + err.Error())
-			}
-			group = append(group, a)
-		}
-	}
-	return group
-}
-
-// commit commits groups, several at once.
-func (b *bench) commit(ctx context.Context, groups [][]county.Arrival) (n int, took time.Duration, err error) {
-	for _, g := range groups {
-		for i := range g {
-			n += len(g[i].Frame.Records)
-		}
-	}
+// take hands frames to ingest as the broker does, and waits until the last is committed.
+func (b *bench) take(ctx context.Context, frames []sent) (groups uint64, err error) {
 	work, run := errgroup.WithContext(ctx)
-	next := make(chan []county.Arrival)
-	for range b.o.workers {
-		work.Go(func() error {
-			for g := range next {
-				if _, _, err := b.Commit(run, g); err != nil {
-					return err
-				}
+	run, stop := context.WithCancel(run)
+	defer stop()
+	left := atomic.Int64{}
+	left.Store(int64(len(frames)))
+	in := ingest.New(ingest.Config{
+		Ledger: b.Store, Keys: func(string) (ed25519.PublicKey, bool) { return key.Public().(ed25519.PublicKey), true }, Send: func(string, string, []byte) error { return nil },
+		Hand: func(a []county.Archived) {
+			if left.Add(-int64(len(a))) == 0 {
+				stop()
 			}
-			return nil
-		})
-	}
-	began := time.Now()
+		},
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), Workers: b.o.workers, MaxFrames: max(1, b.o.batch/perFrame),
+	})
+	work.Go(func() error { return in.Run(run) })
 	work.Go(func() error {
-		defer close(next)
-		for _, g := range groups {
-			select {
-			case next <- g:
-			case <-run.Done():
-				return run.Err()
+		for _, f := range frames {
+			if err := in.Frame(run, f.gateway, "custody", f.raw); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
-	err = work.Wait()
-	return n, time.Since(began), err
+	if err := work.Wait(); left.Load() != 0 {
+		return 0, errors.Join(err, fmt.Errorf("%d frames are not committed", left.Load()))
+	}
+	return in.Counters()["groups"], nil
 }
 
 // check compares what stands at the end with what was sent.
@@ -217,6 +127,8 @@ func (b *bench) check(ctx context.Context) error {
 	told, err := b.FactsEnd(ctx)
 	if more := told - int64(b.o.parcels*(steps+1)); err == nil && (more < 0 || more%2 != 0) {
 		err = fmt.Errorf("%d facts for %d parcels", told, b.o.parcels)
+	} else if err == nil {
+		fmt.Printf("%d facts told, %d of them because a parcel's events came in another order than they happened\n", told, more)
 	}
 	return err
 }
@@ -231,12 +143,19 @@ func (b *bench) copyRaw(ctx context.Context) error {
 	if _, err := db.Exec(ctx, "create table raw (id text, gateway text, device text, kind text, waybill text, at_ms bigint, body text)"); err != nil {
 		return err
 	}
-	began := time.Now()
-	for chunk := range slices.Chunk(b.raw, b.o.batch) {
-		if _, err := db.CopyFrom(ctx, pgx.Identifier{"raw"}, []string{"id", "gateway", "device", "kind", "waybill", "at_ms", "body"}, pgx.CopyFromRows(chunk)); err != nil {
+	var use usage
+	n := b.o.parcels * steps
+	for lo := 0; lo < n; lo += b.o.batch {
+		rows := b.rawRows(lo, min(n, lo+b.o.batch))
+		u, err := b.meter.during(ctx, func() error {
+			_, err := db.CopyFrom(ctx, pgx.Identifier{"raw"}, []string{"id", "gateway", "device", "kind", "waybill", "at_ms", "body"}, pgx.CopyFromRows(rows))
+			return err
+		})
+		if err != nil {
 			return err
 		}
+		use.add(u)
 	}
-	fmt.Printf("raw COPY %7d rows: %.0f rows/s\n", len(b.raw), float64(len(b.raw))/time.Since(began).Seconds())
+	fmt.Printf("raw COPY %7d rows: %s\n", n, use.per(n, "rows"))
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 type options struct {
 	parcels, batch, workers, query int
 	profile                        string
+	statements                     bool
 }
 
 func main() {
@@ -25,6 +26,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 2, "transactions at once")
 	flag.IntVar(&o.query, "query", 0, "parcels in the store that is asked; 0: don't")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile to a file")
+	flag.BoolVar(&o.statements, "statements", false, "print what each statement costs the server (needs pg_stat_statements; costs some speed)")
 	flag.Parse()
 	if err := run(context.Background(), o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -33,7 +35,11 @@ func main() {
 }
 
 func run(ctx context.Context, o options) (err error) {
-	pg, err := pgtest.Start("shared_buffers=1GB", "max_wal_size=8GB", "checkpoint_timeout=30min", "work_mem=32MB")
+	settings := []string{"shared_buffers=1GB", "max_wal_size=8GB", "checkpoint_timeout=30min", "work_mem=32MB"}
+	if o.statements {
+		settings = append(settings, "shared_preload_libraries=pg_stat_statements")
+	}
+	pg, err := pgtest.Start(settings...)
 	if err != nil {
 		return err
 	}
@@ -47,7 +53,12 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	b := &bench{Store: s, url: url, o: o, start: time.Now().UTC().Truncate(time.Second).Add(-12 * time.Hour)}
+	m, err := newMeter(ctx, pg, url, o.statements)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.close(ctx)) }()
+	b := &bench{Store: s, url: url, o: o, meter: m, start: time.Now().UTC().Truncate(time.Second).Add(-12 * time.Hour)}
 	if err := s.Seed(ctx, smallCounty(), b.start); err != nil {
 		return err
 	}

@@ -12,9 +12,13 @@ import (
 
 // fill makes n parcels of ten events each, by the server alone; their ids begin with YQ.
 const fill = `
-insert into parcels (waybill, epc, site, locker, handling, created_ms, stage, since_ms, place, cell, inferred, version, changed_ms, waybill_rev, epc_rev, direction, size, consent, hold, order_no, recipient, phone_hash, told, wrong)
-select 'YQ' || lpad(i::text, 10, '0'), '', 'out-a', '', 'ambient', $2::bigint, 'completed', $2::bigint + 400000, '', 0, 0, 11, $2::bigint + i, reverse('YQ' || lpad(i::text, 10, '0')), '', 'inbound', 's', 'yes', 0, '', '', md5((i / 3)::text), '*', ''
+insert into parcels (waybill, epc, site, locker, handling, created_ms, stage, since_ms, place, cell, inferred, version, changed_ms, direction, size, consent, hold, order_no, recipient, phone_hash, told, wrong)
+select 'YQ' || lpad(i::text, 10, '0'), '', 'out-a', '', 'ambient', $2::bigint, 'completed', $2::bigint + 400000, '', 0, 0, 11, $2::bigint + i, 'inbound', 's', 'yes', 0, '', '', md5((i / 3)::text), '*', ''
 from generate_series(1, $1::bigint) i`
+
+const fillNames = `
+insert into names (kind, name, waybill)
+select 'waybill_end', reverse(waybill), waybill from parcels where waybill like 'YQ%' union all select 'phone', phone_hash, waybill from parcels where waybill like 'YQ%'`
 
 const fillEvidence = `
 insert into evidence (id, subject, kind, step, thing, device, at_ms, tq, gateway, epoch, lane, seq, body)
@@ -34,12 +38,15 @@ func (b *bench) queries(ctx context.Context) error {
 	if _, err := db.Exec(ctx, fill, int64(n), past); err != nil {
 		return err
 	}
+	if _, err := db.Exec(ctx, fillNames); err != nil {
+		return err
+	}
 	for lo := 1; lo <= n; lo += 100_000 {
 		if _, err := db.Exec(ctx, fillEvidence, past, int64(lo), int64(min(n, lo+99_999))); err != nil {
 			return err
 		}
 	}
-	if _, err := db.Exec(ctx, "vacuum analyze parcels, evidence"); err != nil {
+	if _, err := db.Exec(ctx, "vacuum analyze parcels, names, evidence"); err != nil {
 		return err
 	}
 	fmt.Printf("filled with %d parcels and %d events in %v\n", n, 10*n, time.Since(began).Round(time.Second))

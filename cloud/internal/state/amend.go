@@ -74,11 +74,12 @@ func (c *commit) amend(ctx context.Context, p *parcelRow, a *county.Amendment) e
 	if err != nil {
 		return err
 	}
+	was := *p
 	p.Waybill = now
 	p.Version++
 	p.changed = c.now
 	err = c.c.put(ctx, amendsTable, [][]any{{
-		p.Waybill.Waybill, p.EPC, reversed(p.EPC), p.Site, p.Locker, p.Handling, p.Size, string(p.Consent), oneIf(p.Hold), p.Version, ms(p.changed), string(p.Wish),
+		p.Waybill.Waybill, p.EPC, p.Site, p.Locker, p.Handling, p.Size, string(p.Consent), oneIf(p.Hold), p.Version, ms(p.changed), string(p.Wish),
 	}})
 	if err != nil {
 		return err
@@ -87,6 +88,10 @@ func (c *commit) amend(ctx context.Context, p *parcelRow, a *county.Amendment) e
 		if err := c.c.put(ctx, recipientsTable, [][]any{{p.Waybill.Waybill, a.Recipient, a.PhoneHash}}); err != nil {
 			return err
 		}
+		p.phone = a.PhoneHash
+	}
+	if err := c.rename(ctx, &was, p); err != nil {
+		return err
 	}
 	c.parcels[p.Waybill.Waybill] = true
 	c.facts = append(c.facts, NewFact(county.FactWaybill, "parcel/"+p.Waybill.Waybill, fmt.Sprintf("waybill/%s/amended/%d", p.Waybill.Waybill, n), county.StepTold{
@@ -211,7 +216,7 @@ func (s *Store) ParcelsOf(ctx context.Context, phoneHash string, limit int) (out
 	if phoneHash == "" {
 		return nil, nil
 	}
-	rows, err := readParcels(ctx, s.db.reader(), "where phone_hash <> '' and phone_hash = $1 order by changed_ms desc, waybill desc limit $2", phoneHash, min(limit, maxPage))
+	rows, err := readParcels(ctx, s.db.reader(), "where "+called(byPhone, "name = $1")+" order by changed_ms desc, waybill desc limit $2", phoneHash, min(limit, maxPage))
 	for i := range rows {
 		out = append(out, rows[i].Parcel)
 	}

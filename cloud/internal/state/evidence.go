@@ -141,19 +141,30 @@ func (c *commit) putEvidence(ctx context.Context) error {
 		}
 	}
 	fresh := moved
-	var rows [][]any
-	for _, id := range slices.Sorted(maps.Keys(c.evidence)) {
-		s := c.evidence[id]
+	var rows, again [][]any
+	for _, id := range ids {
+		s, ok := c.evidence[id]
+		if !ok {
+			continue
+		}
 		fresh = append(fresh, s)
-		rows = append(rows, []any{
+		row := []any{
 			s.ID, s.Subject, string(s.Kind), s.Step, s.Thing, s.Device, ms(s.At), string(s.TQ), s.Gateway, s.Epoch, int64(s.Lane), int64(s.Seq), clean(string(s.Body)), s.ErrMS,
-		})
+		}
+		if len(c.arrivals) > 0 && !slices.ContainsFunc(moved, func(o county.Sighting) bool { return o.ID == id }) {
+			rows = append(rows, row) // only its gateway tells it, whose lock is ours
+		} else {
+			again = append(again, row)
+		}
 	}
 	t, err := c.touch(ctx, fresh)
 	if err != nil {
 		return err
 	}
-	if err := c.c.put(ctx, evidenceTable, rows); err != nil {
+	if err := c.c.put(ctx, newEvidenceTable, rows); err != nil {
+		return err
+	}
+	if err := c.c.put(ctx, evidenceTable, again); err != nil {
 		return err
 	}
 	if err := c.mark(ctx, t); err != nil {
@@ -330,7 +341,7 @@ func (c *commit) markTags(ctx context.Context, subjects []string) error {
 		err := scan(&waybill)
 		c.parcels[waybill] = true
 		return err
-	}, "select waybill from parcels where epc <> '' and "+w.in("epc", "$1"), w.list(epcs))
+	}, "select waybill from names where kind = 'epc' and "+w.in("name", "$1"), w.list(epcs))
 	if err != nil {
 		return err
 	}

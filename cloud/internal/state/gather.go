@@ -112,7 +112,7 @@ func (t told) within(since, until time.Time) (told, bool) {
 // seen adds what devices saw and people said, and the deposits and collections that follow.
 func (g *gathering) seen(ctx context.Context, _ []parcelRow) error {
 	w := g.c.words()
-	all, err := readEvidence(ctx, g.c, w.in("subject", "$1")+inOrder, w.list(slices.Sorted(maps.Keys(g.subjects))))
+	all, err := readEvidence(ctx, g.c, w.in("subject", "$1"), w.list(slices.Sorted(maps.Keys(g.subjects))))
 	if err != nil {
 		return err
 	}
@@ -224,6 +224,7 @@ type putIn struct {
 
 // deposits adds the deposits, and the emptying of their cells.
 func (g *gathering) deposits(ctx context.Context) error {
+	slices.SortStableFunc(g.put, func(a, b putIn) int { return a.deposit.Compare(b.deposit) })
 	ids := make([]string, len(g.put))
 	for i := range g.put {
 		ids[i] = g.put[i].deposit.ID

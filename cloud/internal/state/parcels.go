@@ -55,7 +55,7 @@ func readParcels(ctx context.Context, c conn, rest string, args ...any) (out []p
 func (p *parcelRow) row() []any {
 	return []any{
 		p.Waybill.Waybill, p.EPC, p.Site, p.Locker, p.Handling, ms(p.created), string(p.Stage), ms(p.Since), p.Place, int64(p.Cell), oneIf(p.Inferred),
-		p.Version, ms(p.changed), reversed(p.Waybill.Waybill), reversed(p.EPC),
+		p.Version, ms(p.changed),
 		string(p.Direction), p.Size, string(p.Consent), oneIf(p.Hold), p.Order, bytesOf(p.sealed), p.phone, p.told, p.wrong, string(p.Wish),
 	}
 }

@@ -29,30 +29,36 @@ func (s *Store) hits(ctx context.Context, q string) (out []string, err error) {
 	return out, err
 }
 
-// hitsQuery looks each name up in its index, as far as maxHits.
+// hitsQuery looks each name up in its index, as far as maxHits. Its arguments are of hitsArgs.
 func hitsQuery() string {
 	var parts []string
-	for _, cond := range hitsConditions(1, "") {
-		parts = append(parts, fmt.Sprintf("select waybill from (select waybill from parcels where %s limit %d) part", cond, maxHits+1))
+	for _, look := range []string{
+		"parcels where waybill >= $1 and waybill < $2",
+		"names where kind = '" + byTag + "' and name >= $3 and name < $4",
+		"names where kind = '" + byTag + "' and name >= $1 and name < $2",
+		"names where kind = '" + byWaybillEnd + "' and name >= $5 and name < $6",
+		"names where kind = '" + byTagEnd + "' and name >= $7 and name < $8",
+	} {
+		parts = append(parts, fmt.Sprintf("select waybill from (select waybill from %s limit %d) part", look, maxHits+1))
 	}
 	return strings.Join(parts, " union ")
-}
-
-// hitsConditions tell that a parcel is a hit; their arguments, of hitsArgs, are the n-th and those after it. With behind
-// each column something that makes it no column, no index is asked.
-func hitsConditions(n int, behind string) (out []string) {
-	for _, c := range []struct {
-		column string
-		arg    int
-	}{{"waybill", n}, {"epc", n + 2}, {"epc", n}, {"waybill_rev", n + 4}, {"epc_rev", n + 6}} {
-		out = append(out, fmt.Sprintf("%s <> '' and %s >= $%d and %s < $%d", c.column+behind, c.column+behind, c.arg, c.column+behind, c.arg+1))
-	}
-	return out
 }
 
 func hitsArgs(q string) []any {
 	up, end := strings.ToUpper(q), "\U0010FFFF"
 	return []any{up, up + end, q, q + end, reversed(up), reversed(up) + end, reversed(q), reversed(q) + end}
+}
+
+// hit tells that a parcel is a hit, of its row alone; $3 is q in upper case, $4 q.
+func hit() string {
+	var either []string
+	for _, c := range [][2]string{{"waybill", "$3"}, {"epc", "$3"}, {"epc", "$4"}} {
+		either = append(either, fmt.Sprintf("substr(%s, 1, length(cast(%s as text))) = %s", c[0], c[1], c[1]))
+	}
+	for _, c := range [][2]string{{"waybill", "$3"}, {"epc", "$4"}} {
+		either = append(either, fmt.Sprintf("substr(%[1]s, length(%[1]s) - length(cast(%[2]s as text)) + 1) = %[2]s", c[0], c[1]))
+	}
+	return strings.Join(either, " or ")
 }
 
 // Parcels returns parcels, the one that changed last first. q, where not empty, is the beginning or
@@ -75,7 +81,7 @@ func (s *Store) Parcels(ctx context.Context, q, after string, limit int) (items 
 			w := s.words()
 			where, args = where+" and "+w.in("waybill", "$3"), append(args, w.list(found))
 		} else { // so many that the newest are soon found among all
-			where, args = where+" and ("+strings.Join(hitsConditions(3, " || ''"), " or ")+")", append(args, hitsArgs(q)...)
+			where, args = where+" and ("+hit()+")", append(args, strings.ToUpper(q), q)
 		}
 	}
 	args = append(args, limit+1)

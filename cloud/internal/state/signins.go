@@ -61,7 +61,7 @@ func (s *Store) AskSignIn(ctx context.Context, phone, nonce string, notice func(
 		if err := tx.putSignIn(ctx, phone, r); err != nil {
 			return err
 		}
-		rows, err := readParcels(ctx, tx.c, "where phone_hash <> '' and phone_hash = $1 order by changed_ms desc, waybill desc limit 1", phone)
+		rows, err := readParcels(ctx, tx.c, "where "+called(byPhone, "name = $1")+" order by changed_ms desc, waybill desc limit 1", phone)
 		if err != nil {
 			return err
 		}

@@ -118,6 +118,8 @@ func (t *table) names() []string {
 
 func appended(t *table) *table { t.append = true; return t }
 
+const evidenceKinds = "id, subject, kind, step, thing, device, at_ms n, tq, gateway, epoch, lane n, seq n, body, te_ms n"
+
 // The tables; "n" is a number, "b" bytes, and anything else text.
 var (
 	registryTable    = newTable("registry", 2, "kind, id, doc", "")
@@ -142,14 +144,16 @@ var (
 	cellsTable       = newTable("cells", 2, "locker, cell n, state, since_ms n, waybill", "")
 	containersTable  = newTable("containers", 1, "id, kind, epc, code", "")
 	contentsTable    = newTable("contents", 3, "container, item, since_ms n, until_ms n", "")
-	parcelsTable     = newTable("parcels", 1, "waybill, epc, site, locker, handling, created_ms n, stage, since_ms n, place, cell n, inferred n, version n, changed_ms n, waybill_rev, epc_rev, direction, size, consent, hold n, order_no, recipient b, phone_hash, told, wrong, wish", "")
+	parcelsTable     = newTable("parcels", 1, "waybill, epc, site, locker, handling, created_ms n, stage, since_ms n, place, cell n, inferred n, version n, changed_ms n, direction, size, consent, hold n, order_no, recipient b, phone_hash, told, wrong, wish", "")
 	foldsTable       = newChange("parcels", 1, "waybill, stage, since_ms n, place, cell n, inferred n, version n, changed_ms n, told, wrong")
-	amendsTable      = newChange("parcels", 1, "waybill, epc, epc_rev, site, locker, handling, size, consent, hold n, version n, changed_ms n, wish")
+	namesTable       = newTable("names", 3, "kind, name, waybill", "nothing")
+	amendsTable      = newChange("parcels", 1, "waybill, epc, site, locker, handling, size, consent, hold n, version n, changed_ms n, wish")
 	recipientsTable  = newChange("parcels", 1, "waybill, recipient b, phone_hash")
 	amendmentsTable  = newTable("amendments", 2, "waybill, n n, at_ms n, actor, doc, recipient b", "")
 	exceptionsTable  = newTable("exceptions", 1, "id, class, cause, object, evidence, source, detail, discovered_ms n, ended_ms n, version n", "")
-	evidenceTable    = newTable("evidence", 1, "id, subject, kind, step, thing, device, at_ms n, tq, gateway, epoch, lane n, seq n, body, te_ms n",
+	evidenceTable    = newTable("evidence", 1, evidenceKinds,
 		"(excluded.at_ms, excluded.gateway, excluded.epoch, excluded.lane, excluded.seq) < (evidence.at_ms, evidence.gateway, evidence.epoch, evidence.lane, evidence.seq)")
+	newEvidenceTable = appended(newTable("evidence", 0, evidenceKinds, "")) // of which no row is there
 	// Rows that are made to be locked, and left as they are where they exist.
 	newGatewaysTable = newTable("gateways", 1, "id, version n, received_ms n, software, boot, mono_ns n, mono_ms n, epochs n, committed n, backlog n, lanes", "nothing")
 	newLanesTable    = newTable("ranges", 1, "id, gateway, epoch, lane n, spans, records n, readings n, tip n, tip_hash b, quarantined n", "nothing")

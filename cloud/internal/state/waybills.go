@@ -104,7 +104,7 @@ func (c *commit) insertWaybills(ctx context.Context, good map[string]county.Inta
 	if err != nil {
 		return err
 	}
-	var rows [][]any
+	var rows, names [][]any
 	for _, id := range slices.SortedFunc(maps.Keys(good), func(a, b string) int { return at[a] - at[b] }) {
 		b := good[id]
 		if there[id] {
@@ -119,9 +119,12 @@ func (c *commit) insertWaybills(ctx context.Context, good map[string]county.Inta
 			Parcel:  county.Parcel{Waybill: b.Waybill, Stage: county.Created, Since: moment(ms(c.now)), Version: 1},
 			created: c.now, changed: c.now, sealed: b.Recipient, phone: b.PhoneHash, wrong: wrong[id],
 		}
-		rows = append(rows, p.row())
+		rows, names = append(rows, p.row()), append(names, p.names()...)
 	}
-	return c.c.put(ctx, parcelsTable, rows)
+	if err := c.c.put(ctx, parcelsTable, rows); err != nil {
+		return err
+	}
+	return c.c.put(ctx, namesTable, names)
 }
 
 // bearers finds the open parcels that bear tags.
@@ -131,7 +134,7 @@ func (c *commit) bearers(ctx context.Context, epcs []string) (map[string]string,
 		return out, nil
 	}
 	w := c.c.words()
-	rows, err := readParcels(ctx, c.c, "where epc <> '' and "+w.in("epc", "$1"), w.list(epcs))
+	rows, err := readParcels(ctx, c.c, "where "+called(byTag, w.in("name", "$1")), w.list(epcs))
 	for i := range rows {
 		if !closed(rows[i].Stage) {
 			out[rows[i].EPC] = rows[i].Waybill.Waybill

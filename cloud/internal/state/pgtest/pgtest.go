@@ -13,6 +13,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -156,6 +157,36 @@ func (s *Server) DSN(database string) string {
 
 // PID is the process id of the server.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// CPU is the processor time that the server has used: its own, that of its sessions, and that of those that ended.
+func (s *Server) CPU() time.Duration {
+	self := strconv.Itoa(s.PID())
+	sum := spent(self, 4)
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range all {
+		if f := stat(filepath.Base(p)); len(f) > 1 && f[1] == self {
+			sum += spent(filepath.Base(p), 2)
+		}
+	}
+	return sum
+}
+
+// spent adds up n of the four times of /proc/PID/stat, in hundredths of a second: user and system, and those of children that ended.
+func spent(pid string, n int) (sum time.Duration) {
+	f := stat(pid)
+	for i := 11; i < min(11+n, len(f)); i++ {
+		ticks, _ := strconv.Atoi(f[i])
+		sum += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return sum
+}
+
+// stat is the fields of /proc/PID/stat after the name.
+func stat(pid string) []string {
+	b, _ := os.ReadFile("/proc/" + pid + "/stat")
+	_, rest, _ := strings.Cut(string(b), ") ")
+	return strings.Fields(rest)
+}
 
 // Create makes a new empty database and returns its URL.
 func (s *Server) Create(ctx context.Context) (string, error) {
