@@ -173,7 +173,7 @@ func (s *Spool) write(log int, recs []pending) error {
 		if freed++; freed > maxFreed {
 			return err
 		}
-		if !s.relieve(log) {
+		if !s.relieve() {
 			return err
 		}
 	}

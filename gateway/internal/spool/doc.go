@@ -101,8 +101,8 @@
 //
 // So last words always have a place: the live may-thin segment has a part that only they take (an eighth, at most 16 KiB), and
 // where they are more, or it failed, a new segment begins in the last spare, which nothing else takes; the one that goes then
-// becomes that spare. Only where a card had no room for a single spare since it was put in, or fails at both, a segment goes
-// first and its last words follow with the next batch: a power cut in between leaves a hole that nobody explains.
+// becomes that spare. Where the card fails at both, or the last spare went with a file that failed and others took its room, nothing
+// goes: what needs the room is refused until the cloud has taken a segment.
 //
 // When nothing is left to go, Append refuses with ErrFull; a reserve of 1/64 of MaxBytes (at least 64 KiB and two segments), held as up to 8 spares,
 // is for lane command and the spool's own records, the last segment of it for these alone. A record that arrives although a tombstone names it was saved by a

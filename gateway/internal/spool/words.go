@@ -152,13 +152,10 @@ func (s *Spool) stage(words []own) {
 }
 
 // relieve frees a segment for a log on a card that has no room: one of the kept tail, else the oldest may-thin one, after what
-// is to be said of it is durable. The must-keep log waits for the other one's opening.
-func (s *Spool) relieve(log int) bool {
+// is to be said of it is durable.
+func (s *Spool) relieve() bool {
 	if s.collect(s.opt.SegmentBytes) > 0 {
 		return true
-	}
-	if log == logKeep && s.active[logThin] == nil {
-		return false
 	}
 	for g := s.oldestThin(); g != nil; g = s.oldestThin() {
 		words, dropped, left, ok := s.words(g)
@@ -166,11 +163,10 @@ func (s *Spool) relieve(log int) bool {
 			s.leave(g)
 			continue
 		}
-		said := s.confess(words)
-		s.mu.Lock()
-		if !said {
-			s.stage(words)
+		if !s.confess(words) {
+			return false
 		}
+		s.mu.Lock()
 		s.drop(g, dropped, left)
 		s.forgo(g)
 		s.mu.Unlock()
@@ -185,8 +181,7 @@ func (s *Spool) relieve(log int) bool {
 }
 
 // confess makes words durable in the live may-thin segment, which has room for them, else in a new one, for which the last
-// spare is held. It reports whether it did: where a card failed, or never had room for a spare, they wait for the next
-// batch, and only a power cut in between can make a loss that isn't told.
+// spare is held. It reports whether it did.
 func (s *Spool) confess(words []own) bool {
 	if len(words) == 0 {
 		return true
