@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD   := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 DIST    := cloud/internal/web/dist
 
-.PHONY: help run build test arm size lint fuzz e2e ui soak bench bench-encoding bench-uplink bench-ingest bench-parcel bench-gateway bench-loss bench-spool mutate deps clean
+.PHONY: help run build test arm size lint fuzz e2e ui soak bench bench-encoding bench-uplink bench-ingest bench-parcel bench-notice bench-gateway bench-loss bench-spool mutate deps clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench-ingest: deps ## readings a second from MQTT to committed in Postgres, besi
 bench-parcel: deps ## parcel events a second on Postgres, beside raw COPY; queries at 1 million parcels, 10 million events
 	go build -trimpath -o bin/bench-parcel ./cloud/bench-parcel
 	bin/bench-parcel -query 1000000
+
+bench-notice: ## door closed to message in its provider's hands, key to pulse with and without a link: real programs, 200 parcels (PARCELS)
+	go test -run '^$$' -bench Notice -benchtime $(or $(PARCELS),200)x -timeout 60m ./firmware-sim
 
 mutate: deps ui ## breaks each mechanism of the promises and tells which test notices
 	go run ./firmware-sim/mutate

@@ -49,6 +49,7 @@ type site struct {
 	net                 string // first three numbers of its loopback addresses
 	technicianPassword  string
 	technicianHash      string
+	provider            string // a channel that recipients are told by before all others, as YAML; empty: none
 	yard                *yard
 	links               map[string]*power.Link
 	rack                *power.Rack

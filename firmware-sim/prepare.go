@@ -135,7 +135,7 @@ func (s *site) channels() string {
 			fmt.Fprintf(&out, "    - {name: %s, kind: modem, device: %q, sites: [%s], per_minute: 12, quiet: {}}\n", b.id, b.id+"/modem", b.sim)
 		}
 	}
-	return "notify:\n  channels:\n" + out.String() + "    - {name: outbox, kind: outbox}\n"
+	return "notify:\n  channels:\n" + s.provider + out.String() + "    - {name: outbox, kind: outbox}\n"
 }
 
 // units are the programs: the cloud first, then a gateway a board.

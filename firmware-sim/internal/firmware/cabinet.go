@@ -24,6 +24,7 @@ type Cabinet struct {
 type cell struct {
 	open, item, jammed bool
 	pulses             int
+	pulsed             time.Time // last
 }
 
 // Timings of the board and the doors.
@@ -136,7 +137,7 @@ func (c *Cabinet) bitmap(board byte) []byte {
 
 // pulse lets a relay go: the door springs open unless it is jammed.
 func (c *Cabinet) pulse(lock int) {
-	c.change(lock, func(d *cell) { d.pulses++ })
+	c.change(lock, func(d *cell) { d.pulses, d.pulsed = d.pulses+1, time.Now() })
 	time.AfterFunc(spring, func() {
 		c.change(lock, func(d *cell) { d.open = d.open || !d.jammed })
 	})
@@ -152,6 +153,23 @@ func (c *Cabinet) change(lock int, f func(*cell)) {
 
 // Doors is how many doors the cabinet has.
 func (c *Cabinet) Doors() int { return len(c.cells) }
+
+// AwaitPulse returns when a cell's lock has been pulsed n times at least, and when it was the last time.
+func (c *Cabinet) AwaitPulse(ctx context.Context, lock, n int) (at time.Time, err error) {
+	for {
+		c.mu.Lock()
+		pulses, at, next := c.cells[lock-1].pulses, c.cells[lock-1].pulsed, c.next
+		c.mu.Unlock()
+		if pulses >= n {
+			return at, nil
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return at, fmt.Errorf("cabinet: lock %d isn't pulsed: %w", lock, ctx.Err())
+		}
+	}
+}
 
 // AwaitOpen returns when a cell's door is open.
 func (c *Cabinet) AwaitOpen(ctx context.Context, lock int) error {
