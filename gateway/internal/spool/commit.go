@@ -118,7 +118,6 @@ func (s *Spool) commit() {
 
 // book brings the books up to date after a batch.
 func (s *Spool) book(mine []own, groups []group, errs [logs]error) {
-	now := s.stamp().mono
 	s.mu.Lock()
 	var again []own
 	for i := range mine {
@@ -128,7 +127,7 @@ func (s *Spool) book(mine []own, groups []group, errs [logs]error) {
 	}
 	if len(again) > 0 {
 		s.own = append(again, s.own...)
-		s.retryAt = now + int64(retryAfter)
+		s.retryAt = s.stamp().mono + int64(retryAfter)
 	}
 	for i := range groups {
 		for log, n := range groups[i].size {

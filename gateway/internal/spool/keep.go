@@ -41,8 +41,7 @@ func (s *Spool) covered(g *segment) bool {
 
 // collect lets go of settled segments: those kept for long enough and, the oldest first, as many more as make
 // up need bytes. It returns how many.
-func (s *Spool) collect(need int64) int {
-	now := s.stamp().mono
+func (s *Spool) collect(now, need int64) int {
 	s.mu.Lock()
 	if need > 0 && s.opt.MaxBytes >= 16*moreSpares*s.opt.SegmentBytes/2 { // fewer cursors and folder syncs
 		need = max(need, moreSpares*s.opt.SegmentBytes)

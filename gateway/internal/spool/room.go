@@ -30,7 +30,9 @@ func (s *Spool) growth(n need) (bytes int64) {
 // makeRoom lets go of the kept tail, and then dooms the oldest may-thin segments, until what is staged fits. What is to be
 // said of doomed ones is part of the next batch; they go when that is durable.
 func (s *Spool) makeRoom() {
-	s.collect(s.shortBy())
+	if short := s.shortBy(); short > 0 {
+		s.collect(s.stamp().mono, short)
+	}
 	for s.shortBy() > 0 {
 		g := s.oldestThin()
 		if g == nil {

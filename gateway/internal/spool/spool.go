@@ -315,7 +315,7 @@ func (s *Spool) Step() time.Duration {
 	}
 	s.mark()
 	now := s.stamp().mono
-	s.collect(0)
+	s.collect(now, 0)
 	s.refill(now)
 	s.resettle(now)
 	if s.mirror.heal(now) {
@@ -371,7 +371,7 @@ func (s *Spool) Close() error {
 	for log := range s.active {
 		s.seal(log, false)
 	}
-	s.collect(0)
+	s.collect(s.stamp().mono, 0)
 	s.mu.Lock()
 	s.dirty = true
 	s.mu.Unlock()

@@ -154,7 +154,7 @@ func (s *Spool) stage(words []own) {
 // relieve frees a segment for a log on a card that has no room: one of the kept tail, else the oldest may-thin one, after what
 // is to be said of it is durable.
 func (s *Spool) relieve() bool {
-	if s.collect(s.opt.SegmentBytes) > 0 {
+	if s.collect(s.stamp().mono, s.opt.SegmentBytes) > 0 {
 		return true
 	}
 	for g := s.oldestThin(); g != nil; g = s.oldestThin() {
