@@ -110,6 +110,23 @@ func (c *cloud) buried() (named map[place][]frame.Range, counted map[place]uint6
 	return named, counted, untold, err
 }
 
+// forked are the seqs of frames that contradict what is committed. The cloud keeps them as they came, raises an alarm and says so to
+// nobody else: their board holds them until somebody looks.
+func (c *cloud) forked() (map[place][]frame.Range, error) {
+	out := map[place][]frame.Range{}
+	err := c.look.rows(func(scan func(...any) error) error {
+		var raw []byte
+		if err := scan(&raw); err != nil {
+			return err
+		}
+		h, err := frame.ReadHeader(raw)
+		at := place{gateway: h.Gateway, laneKey: laneKey{h.Epoch, h.Lane}}
+		out[at] = append(out[at], frame.Range{From: h.First, To: h.Last()})
+		return err
+	}, "select raw from quarantine where source = 'ingest' and reason like 'fork: %'")
+	return out, err
+}
+
 // witnessed counts the rows of evidence of each event.
 func (c *cloud) witnessed() (map[string]int, error) {
 	out := map[string]int{}

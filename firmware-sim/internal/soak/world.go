@@ -353,11 +353,16 @@ func (w *world) state() string {
 		w.fail("tombstones: %v", err)
 		return ""
 	}
+	forked, err := w.cloud.forked()
+	if err != nil {
+		w.fail("forks: %v", err)
+		return ""
+	}
 	for _, b := range w.boards {
 		for _, l := range b.core.Lanes() {
 			k := place{gateway: b.gateway, laneKey: laneKey{l.Epoch, l.Lane}}
 			for seq := max(l.First, 1); seq < l.Next; seq++ {
-				if covers(kept[k], seq) || covers(named[k], seq) { // what was dropped may still be readable
+				if covers(kept[k], seq) || covers(named[k], seq) || covers(forked[k], seq) { // what was dropped may still be readable
 					continue
 				}
 				if recs, err := b.core.Read(l.Epoch, l.Lane, seq, 1); err == nil && len(recs) > 0 && recs[0].Seq == seq {
