@@ -205,3 +205,32 @@ func codes(all []sentNotice) (out []string) {
 	}
 	return out
 }
+
+// A lock sticks and another door springs open: who stands there is told, and the county, whose board asks for one door alone while it waits for it.
+func TestTheWrongDoorAtTheKeypad(t *testing.T) {
+	const board, waybill = "lk-qingshi-1", "GUEST-0043"
+	p := play(t, options{speed: 1, seed: 3, boards: "wh-1," + board}, nil)
+	p.announce(t, waybill)
+	v := p.villager(t, "lk-qingshi")
+	cell, _ := v.deposit(t, waybill)
+	code, _ := p.code(t, waybill)
+	v.doors.Jam(cell, true)
+	n, other := v.pad.Screens(), cell+1
+	require.NoError(t, v.pad.TypeAt(cell, code))
+	_, err := v.doors.AwaitPulse(t.Context(), cell, 2)
+	require.NoError(t, err)
+	v.doors.Force(other)
+	shown, err := v.pad.Await(t.Context(), n, "wrong_door")
+	require.NoError(t, err)
+	require.Equal(t, other, shown.Cell)
+	require.Equal(t, "in_locker", p.parcel(t, waybill).Stage)
+	var l struct {
+		Cells []struct {
+			Cell  int
+			State string
+		}
+	}
+	require.Eventually(t, func() bool {
+		return p.front.get(t.Context(), "/api/v1/lockers/lk-qingshi", &l) == nil && l.Cells[cell-1].State == "fault" && l.Cells[other-1].State == "door_open"
+	}, patience, 100*time.Millisecond, "%+v", &l)
+}

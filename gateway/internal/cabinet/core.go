@@ -43,8 +43,9 @@ const (
 	reopenFor   = 3 * time.Minute  // after a parcel was taken out
 	signedOn    = 10 * time.Minute // a courier, after their last scan
 	screenFor   = 10 * time.Second
-	saveEvery   = time.Hour // of running time, while there are wrong tries
-	nextCells   = 3         // that are tried for one parcel
+	saveEvery   = time.Hour       // of running time, while there are wrong tries
+	nextCells   = 3               // that are tried for one parcel
+	wrongFor    = 3 * time.Second // after a driver has watched a door in vain, for it to see which one moved instead
 )
 
 // Core decides. It has no goroutine, clock, card or lock; one caller at a time.
@@ -61,9 +62,11 @@ type Core struct {
 	barred map[string]bool // blocked deposits
 	broken bool            // the log can't be read
 
-	busy       string // the op that is being opened
-	tried      int    // cells that were tried for its parcel
-	focus      int    // the courier's cell
+	busy       string        // the op that is being opened
+	missed     string        // the op whose door wasn't seen open, until missedEnd
+	missedEnd  time.Duration // of Now.Mono
+	tried      int           // cells that were tried for its parcel
+	focus      int           // the courier's cell
 	courier    string
 	courierEnd time.Duration // of running time
 	screenEnd  time.Duration // of running time; 0: it shows ready
@@ -282,6 +285,7 @@ func (c *Core) Outcome(now Now, r telemetry.Result) []Effect {
 	}
 	c.counts.unopened++
 	x.Op, x.Fault = nil, true
+	c.missed, c.missedEnd = o.ID, now.Mono+wrongFor
 	sent := telemetry.Locker{Cell: telemetry.Some(x.No), Event: telemetry.CellPulseSent, Deposit: o.Deposit, Waybill: o.Waybill, Op: o.ID, By: o.By}
 	return append([]Effect{write(x), {Tell: sent, N: "cab-" + o.ID + "-sent"}}, c.instead(now, x, o, r.Detail)...)
 }

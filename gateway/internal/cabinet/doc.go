@@ -37,7 +37,7 @@
 // id is drawn and written before anything is put into the cell, so the same event has the same id after any crash (but of a card that takes no writes when the power
 // goes); cells that are empty and shut draw anew at each start, so a restored card repeats no id. A closing that ends
 // a deposit or a pickup is told as deposited or emptied. Besides: locker accepted (a code or scan was good), pulse_sent (and no door seen open),
-// wrong_door; alarm deposit_refused (why, and the waybill; 30 an hour) and cell_inspect. The op's outcome is a result.
+// wrong_door (also when it is seen up to three seconds after a driver has watched the right one in vain); alarm deposit_refused (why, and the waybill; 30 an hour) and cell_inspect. The op's outcome is a result.
 //
 // Tickets and badges are held back: what is typed or held to the scanner to open a door is on no topic, in no spool and in no log.
 //

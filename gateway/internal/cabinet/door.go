@@ -64,12 +64,20 @@ func (c *Core) opened(now Now, x *cell, l *telemetry.Locker) []Effect {
 	if x.Deposit != nil {
 		name(l, x.Deposit)
 	}
-	if c.busy != "" && l.Event == telemetry.CellForced {
+	if op := c.awaited(now); op != "" && l.Event == telemetry.CellForced {
 		c.counts.wrongDoors++
-		wrong := telemetry.Locker{Cell: telemetry.Some(x.No), Event: telemetry.CellWrongDoor, Op: c.busy, Deposit: l.Deposit}
-		out = append(out, c.show(now, "wrong_door", x.No, 0), Effect{Tell: wrong, N: "cab-" + c.busy + "-wrong"})
+		wrong := telemetry.Locker{Cell: telemetry.Some(x.No), Event: telemetry.CellWrongDoor, Op: op, Deposit: l.Deposit}
+		out = append(out, c.show(now, "wrong_door", x.No, 0), Effect{Tell: wrong, N: "cab-" + op + "-wrong"})
 	}
 	return out
+}
+
+// awaited is the op whose door is waited for, or was in vain just now: a board that is asked for one door tells of the others after that.
+func (c *Core) awaited(now Now) string {
+	if c.missed != "" && now.Mono < c.missedEnd {
+		return c.missed
+	}
+	return c.busy
 }
 
 // shut takes a closed door, and what is behind it.

@@ -231,6 +231,27 @@ func TestWrongDoor(t *testing.T) {
 	require.Equal(t, k.core.busy, wrong.Op)
 }
 
+// A board that is asked for one door alone while its driver waits for it tells of the others when that is over.
+func TestWrongDoorToldAfterwards(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		k := newStand(t, 4, s, s, s)
+		k.expects(list)
+		k.do(k.core.Scan(k.now(), "YL000100001"))
+		op := k.core.busy
+		k.do(k.core.Outcome(k.now(), telemetry.Result{Command: op, Outcome: telemetry.OutcomeUnknown, Detail: "jammed"}))
+		require.Equal(t, "next_cell 2", k.word())
+		k.mono += wrongFor - time.Millisecond
+		if late {
+			k.mono += time.Millisecond
+			op = k.core.busy // now it is more likely the next one's
+		}
+		k.says(telemetry.Locker{Cell: telemetry.Some(3), Event: telemetry.CellForced})
+		require.Equal(t, "wrong_door 3", k.word())
+		wrong := k.told[len(k.told)-1].(telemetry.Locker)
+		require.Equal(t, op, wrong.Op)
+	}
+}
+
 func TestBusy(t *testing.T) {
 	k := newStand(t, 5, s, s, s)
 	k.expects(list)
