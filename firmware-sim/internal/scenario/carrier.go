@@ -63,8 +63,12 @@ func (s *Story) make(st *stand, n int, rng *rand.Rand) ([]*Parcel, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range ps {
-		s.person(rng, p)
+	if err := s.World.change(func() {
+		for _, p := range ps {
+			s.person(rng, p)
+		}
+	}); err != nil {
+		return nil, err
 	}
 	if s.lots++; s.lots%2 == 0 && n > 1 {
 		_, err = s.World.bag(ps)
@@ -91,7 +95,10 @@ func (s *Story) batch(rng *rand.Rand, first bool) ([]*Parcel, error) {
 				return nil, err
 			}
 			if first && st.Keypad != nil && !refused {
-				refused, ps[0].Consent = true, "no"
+				refused = true
+				if err := s.World.change(func() { ps[0].Consent = "no" }); err != nil {
+					return nil, err
+				}
 			}
 			out = append(out, ps...)
 		}

@@ -60,10 +60,12 @@ func (v *van) leaves(waited time.Duration) (errand *stand, ok bool) {
 	s, d := v.story, &v.story.dock
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, p := range s.World.at(inHall) {
-		if st := s.stock[p.Locker]; p.Guest && st != nil && !d.errands[st] {
-			errand = st
-			break
+	for _, p := range s.World.at(inHall) { // the oldest first, but one that goes where the van usually goes before all
+		st := s.stock[p.Locker]
+		if own := slices.Contains(v.round, st); p.Guest && st != nil && !d.errands[st] && (own || errand == nil) {
+			if errand = st; own {
+				break
+			}
 		}
 	}
 	waiting := 0

@@ -190,6 +190,34 @@ func TestWhereAVanGoesNext(t *testing.T) {
 	require.Equal(t, []string{"lk-qingshi", "lk-baihe", "lk-beixi", "lk-yuntai"}, went)
 }
 
+// A guest's parcel that goes where a van usually goes is its errand before any other; else the oldest is.
+func TestAnErrand(t *testing.T) {
+	s, _, _, _ := stage(t, 1)
+	hand := func(waybill, locker string) {
+		p, err := s.World.adopt(Known{Waybill: waybill}, s.stock[locker].locker)
+		require.NoError(t, err)
+		require.NoError(t, s.World.move(p, inHall, 0))
+	}
+	v05 := s.fleet[4] // to Yuntai and Longchi
+	_, ok := v05.leaves(time.Minute)
+	require.False(t, ok)
+	hand("Z", "lk-qingshi")
+	hand("A", "lk-chayuan")
+	errand, ok := v05.leaves(0)
+	require.True(t, ok)
+	require.Equal(t, s.stock["lk-qingshi"], errand, "the oldest, whatever it is called")
+	errand, ok = s.fleet[3].leaves(0)
+	require.True(t, ok)
+	require.Equal(t, s.stock["lk-chayuan"], errand, "a van is loaded for the other already")
+	_, ok = s.fleet[1].leaves(0)
+	require.False(t, ok)
+	s.dock.done(s.stock["lk-qingshi"])
+	hand("B", "lk-longchi")
+	errand, ok = v05.leaves(0)
+	require.True(t, ok)
+	require.Equal(t, s.stock["lk-longchi"], errand, "its own")
+}
+
 func TestASenderCompletesWhatItsRecipientHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _, _, _ := stage(t, 1)

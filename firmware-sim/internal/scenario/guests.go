@@ -53,7 +53,7 @@ func (s *Story) inbox(ctx context.Context) error {
 // adopt makes the parcels of waybills that others announced, in bags. Who announced one comes for it too.
 func (s *Story) adopt(news []Known) error {
 	bags := map[*Locker][]*Parcel{}
-	for _, k := range news {
+	for _, k := range slices.Backward(news) { // the newest is the first of them
 		l := s.lockerOf(k)
 		if k.Stage != "created" || k.Hold || k.Direction == "outbound" || l == nil {
 			continue // it is on its way, or its sender keeps it, or nobody knows yet where it is to go

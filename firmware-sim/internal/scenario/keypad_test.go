@@ -195,8 +195,8 @@ func TestWhatAnybodyAnnouncesGetsAParcel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, m, st := scene(t)
 		m.news = []Known{
-			{Waybill: "MINE-1", Stage: "created", Site: "out-qingshi", Size: "m", Consent: "yes"},
 			{Waybill: "MINE-2", Stage: "created", Site: "out-qingshi", Locker: "lk-qingshi", Consent: "no"},
+			{Waybill: "MINE-1", Stage: "created", Site: "out-qingshi", Size: "m", Consent: "yes"},
 			{Waybill: "MINE-3", Stage: "created"}, {Waybill: "MINE-4", Stage: "created", Site: "wh"},
 			{Waybill: "MINE-5", Stage: "created", Site: "out-qingshi", Hold: true},
 			{Waybill: "MINE-6", Stage: "created", Site: "out-qingshi", Direction: "outbound"},

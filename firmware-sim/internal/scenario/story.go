@@ -36,7 +36,7 @@ type Front interface {
 	Pack(ctx context.Context, bag uint64, waybills []string) error
 	Unpack(ctx context.Context, bag uint64, waybills []string) error
 	Say(ctx context.Context, p *Parcel, step, reason string) error   // what a person did with a parcel
-	News(ctx context.Context) ([]Known, error)                       // what changed since it was asked last; the first time everything
+	News(ctx context.Context) ([]Known, error)                       // what changed since it was asked last, the newest first; the first time everything
 	Message(ctx context.Context, p *Parcel) (text string, err error) // the last that was sent to a parcel's recipient with a cell in it; empty: none yet
 	Complain(ctx context.Context, p *Parcel) error                   // on the recipient's page: it can't be opened
 }

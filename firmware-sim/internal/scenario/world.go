@@ -178,6 +178,14 @@ func (w *World) adopt(a Known, l *Locker) (*Parcel, error) {
 	return p, w.save()
 }
 
+// change alters parcels that others may be looking at.
+func (w *World) change(f func()) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+	return w.save()
+}
+
 // bag puts parcels into a bag of their own, so that they need no tags; unbag takes them out.
 func (w *World) bag(parcels []*Parcel) (number uint64, err error) {
 	w.mu.Lock()
