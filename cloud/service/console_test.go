@@ -112,6 +112,7 @@ func (w *town) fleet() (drive func(context.Context)) {
 	return func(ctx context.Context) {
 		tick := time.NewTicker(500 * time.Millisecond)
 		defer tick.Stop()
+		open, shutAt := "", 0 // the order whose door stands open, and until when
 		for n := 0; ; n++ {
 			for i, b := range vans {
 				lat, lon, heading := along(lines[i*2], 0.2+float64(n)*0.004)
@@ -128,12 +129,24 @@ func (w *town) fleet() (drive func(context.Context)) {
 			case <-ctx.Done():
 				return
 			case c := <-lk.commands:
+				for _, e := range []telemetry.CellEvent{telemetry.CellAccepted, telemetry.CellPulseSent, telemetry.CellOpened} {
+					lk.send(doorOf(c.ID, e))
+				}
 				lk.send(telemetry.New("board", time.Now(), telemetry.NTP, telemetry.Result{Command: c.ID, Outcome: telemetry.Done, Detail: "opened"}))
-				lk.send(cell("board", 7, telemetry.CellOpened, false))
+				open, shutAt = c.ID, n+4
 			case <-tick.C:
+			}
+			if open != "" && n == shutAt {
+				lk.send(doorOf(open, telemetry.CellClosed))
+				open = ""
 			}
 		}
 	}
+}
+
+// doorOf is what the door of cell 7 does for an order.
+func doorOf(op string, e telemetry.CellEvent) telemetry.Reading {
+	return telemetry.New("board", time.Now(), telemetry.NTP, telemetry.Locker{Cell: telemetry.Some(7), Event: e, Op: op})
 }
 
 func tag(i int) string {

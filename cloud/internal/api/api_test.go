@@ -257,6 +257,16 @@ func TestCommands(t *testing.T) {
 	require.Equal(t, "open_cell", v["action"])
 	_, v = ask(t, a, "GET", "/api/v1/commands", "")
 	require.Len(t, v["items"], 1)
+	_, v = ask(t, a, "GET", "/api/v1/commands?device=lk-qingshi-1/board", "")
+	require.Len(t, v["items"], 1)
+	_, v = ask(t, a, "GET", "/api/v1/commands?device=lk-beixi-1/board", "")
+	require.Empty(t, v["items"])
+	code, _ = ask(t, a, "GET", "/api/v1/commands?device=board", "")
+	require.Equal(t, 422, code)
+	f.orders["made"] = county.Command{ID: "made", Device: "lk-qingshi-1/board", Action: "open_cell", Door: []county.DoorStep{{Step: "not_opened", Cell: 7, At: now, TQ: telemetry.Retro, ErrMS: 90, WaitedS: 30}}}
+	_, v = ask(t, a, "GET", "/api/v1/commands/made", "")
+	step := v["door"].([]any)[0].(map[string]any)
+	require.Equal(t, "not_opened retro 30 90", fmt.Sprint(step["step"], " ", step["tq"], " ", step["waited_s"], " ", step["te_ms"]))
 	for body, want := range map[string]string{
 		`{"device":"lk-qingshi-1/board","action":"open_cell","args":{"cell":"13"}}`: "body.args.cell",
 		`{"device":"lk-qingshi-1/board","action":"open_cell","args":{"cell":"07"}}`: "body.args.cell",

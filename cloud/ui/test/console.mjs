@@ -107,6 +107,9 @@ const steps = {
     await page.getByRole("button", { name: "确认打开" }).click();
     await page.locator(".steps li.ok").nth(2).waitFor();
     assert.match(await page.locator(".steps").innerText(), /已受理[\s\S]*已下发到网关[\s\S]*已打开/);
+    await page.locator(".door li.ok").nth(3).waitFor(); // the door is shut later, and that comes by itself
+    assert.match(await page.locator(".door").innerText(), /网关已受理[\s\S]*脉冲已发出[\s\S]*门已打开[\s\S]*网络授时[\s\S]*门已关上/);
+    assert.equal(await page.locator(".door li.wait").count(), 0);
     await shot(page, "locker");
     await page.keyboard.press("Escape");
   },
