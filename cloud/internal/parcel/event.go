@@ -1,6 +1,7 @@
 package parcel
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -87,9 +88,16 @@ type Facts struct {
 
 // sorted brings events into the total order, each once.
 func sorted(events []Event) []Event {
-	events = slices.Clone(events)
-	slices.SortFunc(events, func(a, b Event) int { return a.Compare(b.Sighting) })
-	return slices.CompactFunc(events, func(a, b Event) bool { return a.ID == b.ID && a.Step == b.Step && a.Via == b.Via })
+	order := make([]int, len(events)) // an event is large
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(events[a].Compare(events[b].Sighting), cmp.Compare(a, b)) })
+	out := make([]Event, len(events))
+	for i, n := range order {
+		out[i] = events[n]
+	}
+	return slices.CompactFunc(out, func(a, b Event) bool { return a.ID == b.ID && a.Step == b.Step && a.Via == b.Via })
 }
 
 // follows tells from which stages a step to a stage is expected. Staying in a stage always is.

@@ -107,8 +107,13 @@ const (
 )
 
 // readEvidence reads sightings; where and what follows it are SQL.
-func readEvidence(ctx context.Context, c conn, where string, args ...any) (out []county.Sighting, err error) {
-	err = c.each(ctx, func(scan func(...any) error) error {
+func readEvidence(ctx context.Context, c conn, where string, args ...any) ([]county.Sighting, error) {
+	return readEvidenceTo(ctx, nil, c, where, args...)
+}
+
+// readEvidenceTo adds sightings to out.
+func readEvidenceTo(ctx context.Context, out []county.Sighting, c conn, where string, args ...any) ([]county.Sighting, error) {
+	err := c.each(ctx, func(scan func(...any) error) error {
 		var s county.Sighting
 		var at, lane, seq int64
 		var kind, tq, body string

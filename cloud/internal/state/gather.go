@@ -21,13 +21,11 @@ func (c *commit) tell(ctx context.Context, rows []parcelRow) ([]county.Timeline,
 	g := gathering{commit: c, events: make([][]parcel.Event, len(rows)), subjects: map[string][]told{}, readers: map[string]bool{}}
 	for i := range rows {
 		p := &rows[i]
-		g.events[i] = []parcel.Event{{Sighting: county.Sighting{ID: "created/" + p.Waybill.Waybill, At: p.created, TQ: telemetry.Cloud}, Step: parcel.Created}}
 		for _, subject := range c.s.tagSubjects(p.EPC) {
-			g.subjects[subject] = append(g.subjects[subject], told{parcel: i})
+			g.tellOf(subject, told{parcel: i})
 		}
-		for _, subject := range []string{"scan/" + p.Waybill.Waybill, "parcel/" + p.Waybill.Waybill} {
-			g.subjects[subject] = append(g.subjects[subject], told{parcel: i})
-		}
+		g.tellOf("scan/"+p.Waybill.Waybill, told{parcel: i})
+		g.tellOf("parcel/"+p.Waybill.Waybill, told{parcel: i})
 	}
 	for _, step := range []func(context.Context, []parcelRow) error{g.containers, g.seen, g.stays} {
 		if err := step(ctx, rows); err != nil {
@@ -49,6 +47,7 @@ type gathering struct {
 	*commit
 	events   [][]parcel.Event
 	subjects map[string][]told
+	asked    []string        // the subjects, as they came
 	readers  map[string]bool // vehicles whose readers saw a tag of theirs
 	put      []putIn
 	first    time.Time // when the first did
@@ -84,7 +83,7 @@ func (g *gathering) containers(ctx context.Context, rows []parcelRow) error {
 				}
 				outer[container] = append(outer[container], t)
 				for _, subject := range append(g.s.tagSubjects(epc), "scan/"+code) {
-					g.subjects[subject] = append(g.subjects[subject], t)
+					g.tellOf(subject, t)
 				}
 			}
 			return nil
@@ -110,12 +109,13 @@ func (t told) within(since, until time.Time) (told, bool) {
 }
 
 // seen adds what devices saw and people said, and the deposits and collections that follow.
-func (g *gathering) seen(ctx context.Context, _ []parcelRow) error {
+func (g *gathering) seen(ctx context.Context, rows []parcelRow) error {
 	w := g.c.words()
-	all, err := readEvidence(ctx, g.c, w.in("subject", "$1"), w.list(slices.Sorted(maps.Keys(g.subjects))))
+	all, err := readEvidenceTo(ctx, make([]county.Sighting, 0, 4*len(rows)), g.c, w.in("subject", "$1"), w.list(g.asked))
 	if err != nil {
 		return err
 	}
+	g.room(rows, all)
 	scanned := map[string][]time.Time{}
 	for i := range all {
 		if s := &all[i]; s.Kind == telemetry.KindScan {
@@ -144,6 +144,35 @@ func (g *gathering) seen(ctx context.Context, _ []parcelRow) error {
 		}
 	}
 	return g.deposits(ctx)
+}
+
+// tellOf notes whose evidence a subject is.
+func (g *gathering) tellOf(subject string, t told) {
+	of, known := g.subjects[subject]
+	if !known {
+		g.asked = append(g.asked, subject)
+	}
+	g.subjects[subject] = append(of, t)
+}
+
+// room begins the events of each parcel, with room for what was seen of it.
+func (g *gathering) room(rows []parcelRow, all []county.Sighting) {
+	n := make([]int, len(rows))
+	for i := range all {
+		for _, t := range g.subjects[all[i].Subject] {
+			n[t.parcel]++
+		}
+	}
+	free := make([]parcel.Event, len(rows)+len(all)) // more where containers are
+	for i := range rows {
+		p := &rows[i]
+		if need := n[i] + 1; need > len(free) {
+			g.events[i] = make([]parcel.Event, 0, need)
+		} else {
+			g.events[i], free = free[:0:need], free[need:]
+		}
+		g.events[i] = append(g.events[i], parcel.Event{Sighting: county.Sighting{ID: "created/" + p.Waybill.Waybill, At: p.created, TQ: telemetry.Cloud}, Step: parcel.Created})
+	}
 }
 
 func (g *gathering) take(t told, s *county.Sighting) error {

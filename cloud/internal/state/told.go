@@ -23,12 +23,13 @@ import (
 //	entry  = name(8) content(6) [ times ] [ "-" ] ","          name, content: base64url of a hash
 //
 // "*" is a parcel of before there were facts: what its next fold tells is no news.
-type tale map[string]teller
+type tale []teller // ascending by name
 
 type teller struct {
-	content string
-	times   int
-	gone    bool
+	name, content string
+	times         int
+	gone          bool
+	stands        bool // in the timeline that it is compared with; not kept
 }
 
 const (
@@ -38,13 +39,13 @@ const (
 )
 
 func parseTale(s string) (tale, error) {
-	t := tale{}
+	t := make(tale, 0, strings.Count(s, ",")+1) // one more, as a rule
 	for s != "" {
 		entry, rest, ok := strings.Cut(s, ",")
 		if !ok || len(entry) < nameChars+contentChars {
 			return nil, fmt.Errorf("told: %.40q is no entry", s)
 		}
-		e := teller{content: entry[nameChars : nameChars+contentChars], times: 1}
+		e := teller{name: entry[:nameChars], content: entry[nameChars : nameChars+contentChars], times: 1}
 		tail, gone := strings.CutSuffix(entry[nameChars+contentChars:], "-")
 		e.gone = gone
 		if tail != "" {
@@ -54,40 +55,48 @@ func parseTale(s string) (tale, error) {
 			}
 			e.times = n
 		}
-		t[entry[:nameChars]] = e
+		t = append(t, e)
 		s = rest
 	}
 	return t, nil
 }
 
-func (t tale) String() string {
-	names := make([]string, 0, len(t))
-	for n := range t {
-		names = append(names, n)
+// find returns the entry of a name; nil where there is none. It holds until the next add.
+func (t tale) find(name string) *teller {
+	for i := range t {
+		if t[i].name == name {
+			return &t[i]
+		}
 	}
-	slices.Sort(names)
-	var b strings.Builder
-	for _, n := range names {
-		e := t[n]
-		b.WriteString(n + e.content)
+	return nil
+}
+
+func (t tale) String() string {
+	slices.SortFunc(t, func(a, b teller) int { return strings.Compare(a.name, b.name) })
+	b := make([]byte, 0, len(t)*(nameChars+contentChars+3))
+	for i := range t {
+		e := &t[i]
+		b = append(append(b, e.name...), e.content...)
 		if e.times > 1 {
-			b.WriteString(strconv.Itoa(e.times))
+			b = strconv.AppendInt(b, int64(e.times), 10)
 		}
 		if e.gone {
-			b.WriteByte('-')
+			b = append(b, '-')
 		}
-		b.WriteByte(',')
+		b = append(b, ',')
 	}
-	return b.String()
+	return string(b)
 }
 
 func short(n int, parts ...string) string {
-	h := sha256.New()
+	b := make([]byte, 0, 192)
 	for _, p := range parts {
-		h.Write([]byte(p))
-		h.Write([]byte{0})
+		b = append(append(b, p...), 0)
 	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:8])[:n]
+	sum := sha256.Sum256(b)
+	var text [11]byte // of 8 bytes
+	base64.RawURLEncoding.Encode(text[:], sum[:8])
+	return string(text[:n])
 }
 
 // stepName names a step within its parcel.
@@ -125,32 +134,36 @@ func (c *commit) retell(ctx context.Context, p *parcelRow, now *county.Timeline)
 		return err
 	}
 	quiet := p.told == oldTale
-	standing := map[string]bool{}
 	before := county.Stage("")
 	for i := range now.Evidence {
 		e := &now.Evidence[i]
 		name, content := stepName(e), stepContent(e)
-		standing[name] = true
-		was, told := t[name]
-		if !told || was.gone || was.content != content {
-			if told && !was.gone {
+		was := t.find(name)
+		if was == nil {
+			t = append(t, teller{name: name, gone: true})
+			was = &t[len(t)-1]
+		}
+		was.stands = true
+		if was.gone || was.content != content {
+			if !was.gone {
 				c.retract(p, e, was.times)
 			}
-			t[name] = teller{content: content, times: was.times + 1}
+			was.content, was.times, was.gone = content, was.times+1, false
 			if !quiet {
-				c.facts = append(c.facts, stepFact(now, e, before, was.times+1, c.s.opt.Keeping.Expire))
+				c.facts = append(c.facts, stepFact(now, e, before, was.times, c.s.opt.Keeping.Expire))
 			}
 		}
 		if e.Stage != "" {
 			before = e.Stage
 		}
 	}
-	gone := map[string]int{}
-	for name, e := range t {
-		if !standing[name] && !e.gone {
-			gone[name] = e.times
-			e.gone = true
-			t[name] = e
+	var gone map[string]int
+	for i := range t {
+		if e := &t[i]; !e.stands && !e.gone {
+			if gone == nil {
+				gone = map[string]int{}
+			}
+			gone[e.name], e.gone = e.times, true
 		}
 	}
 	p.told = t.String()
