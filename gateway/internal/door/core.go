@@ -158,8 +158,7 @@ func (c *core) inOrder() []*opening {
 // observe takes what a board tells of a door, with the reading's n, and returns it with its op; and what follows from it.
 func (c *core) observe(now time.Duration, device, n string, l telemetry.Locker) (telemetry.Locker, []telling) {
 	if l.Op != "" { // the cabinet's
-		c.saw(spot{device, l.Cell.Or(0)}, l.Event)
-		return l, nil
+		return l, c.others(spot{device, l.Cell.Or(0)}, &l)
 	}
 	key := ""
 	if n != "" {
@@ -191,6 +190,21 @@ func (c *core) observe(now time.Duration, device, n string, l telemetry.Locker) 
 		c.remember(key, l.Op)
 	}
 	return l, out
+}
+
+// others takes what a cabinet names as an opening of its own. A door that was waited for here too has moved all the same, and that is the end of
+// what can be told of it.
+func (c *core) others(at spot, l *telemetry.Locker) []telling {
+	c.saw(at, l.Event)
+	o := c.bySpot[at]
+	if o == nil || !o.sent || o.opened || l.Event != telemetry.CellOpened && l.Event != telemetry.CellForced {
+		return nil
+	}
+	c.forget(o)
+	c.openedN++
+	t := o.tell(l.Event)
+	t.body.Occupied = l.Occupied
+	return []telling{t}
 }
 
 // owns reports whether what a door tells comes of the opening.

@@ -29,7 +29,7 @@
 //
 //   - Nothing here waits: neither a driver nor a command for the spool.
 //   - A message that a locker tells again after it wasn't acknowledged gets the same op again (the last Remembered).
-//   - What a cabinet says of an opening of its own (op, by) stays.
+//   - What a cabinet says of an opening of its own (op, by) stays; where a command's door was waited for too, it is told opened besides.
 //
 // # It does not
 //

@@ -137,6 +137,29 @@ func TestWhatADoorDid(t *testing.T) {
 	}
 }
 
+// A cabinet goes on with an opening of its own, of before a power cut, at a door that a command had opened: it has moved for both.
+func TestACabinetsOpening(t *testing.T) {
+	b := &bench{}
+	w := New(b, nil)
+	w.Accepted("A", "board", "open_cell", map[string]string{"cell": "2"})
+	w.Pulsed("A")
+	says := func(e telemetry.CellEvent) {
+		r := telemetry.New("board", time.Time{}, telemetry.Unknown, telemetry.Locker{Cell: telemetry.Some(2), Event: e, Op: "k-1", By: "code"})
+		require.Equal(t, []telemetry.Reading{r}, w.Observe([]telemetry.Reading{r}))
+	}
+	says(telemetry.CellOpened)
+	says(telemetry.CellEmptied)
+	b.mono = time.Minute
+	w.step(w.core.tick)
+	var told []string
+	for range len(w.tells) {
+		l, err := telemetry.As[telemetry.Locker](<-w.tells)
+		require.NoError(t, err)
+		told = append(told, l.Op+" "+string(l.Event))
+	}
+	require.Equal(t, []string{"A accepted", "A pulse_sent", "A opened"}, told)
+}
+
 // What a locker tells again, for it wasn't acknowledged, has the same op.
 func TestToldAgain(t *testing.T) {
 	b := &bench{}
