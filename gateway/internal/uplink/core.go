@@ -73,6 +73,7 @@ type Core struct {
 	helloAt    time.Time
 	helloEvery time.Duration
 	ackAt      time.Time // of the last ack since the connect
+	heldAt     time.Time // since when something is held all the time; zero: nothing is
 	behind     bool      // the cloud lacks what it once had: the kept tail is offered until it has all of it
 	version    int       // of frames, the newest that the cloud said it reads since the connect
 
@@ -109,6 +110,7 @@ type lane struct {
 	committed ranges    // as it said since the connect
 	gone      ranges    // not on the card, or not to be sent
 	chunks    []chunk
+	refused   []refusal
 	retryAt   time.Time // after a failed or empty read
 }
 
@@ -153,7 +155,7 @@ func (c *Core) Disconnected() {
 	c.pace = newPace(time.Time{})
 	c.credit, c.tokens = 0, 0
 	c.liveDue = time.Time{}
-	c.helloAt, c.ackAt, c.creditAt = time.Time{}, time.Time{}, time.Time{}
+	c.helloAt, c.ackAt, c.heldAt, c.creditAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
 // Hello makes Next say hello again.
@@ -244,11 +246,12 @@ func (c *Core) Ack(now time.Time, payload []byte) {
 		l.committed.add(r.From, min(r.To, max(l.state.Next, 1)-1))
 	}
 	c.settle(now, l)
+	l.taken()
 	if l.told && l.lacks() && !c.behind {
 		c.behind, c.wantHello = true, true
 		c.count.Behind++
 		c.cfg.Log.Warn("cloud came back older, the kept tail is offered", "epoch", l.epoch, "lane", l.lane)
-	} else if c.behind && !c.holding() {
+	} else if c.behind && !c.holding(now) {
 		c.behind = false
 	}
 	if len(l.committed) > 0 {
@@ -288,7 +291,13 @@ func (c *Core) Next(now time.Time) (m Message, ok bool) {
 	c.refill(now)
 	c.expire(now)
 	c.pace.turn(now)
-	if !c.wantHello && c.holding() && now.Sub(c.helloAt) >= c.helloEvery && now.Sub(c.ackAt) >= c.helloEvery {
+	if !c.holding(now) {
+		c.heldAt = time.Time{}
+	} else if c.heldAt.IsZero() {
+		c.heldAt = now
+	}
+	since := slices.MaxFunc([]time.Time{c.helloAt, c.ackAt, c.heldAt}, time.Time.Compare)
+	if !c.wantHello && !c.heldAt.IsZero() && now.Sub(since) >= c.helloEvery {
 		c.wantHello, c.helloEvery = true, min(2*c.helloEvery, helloMax)
 	}
 	if c.wantHello {
@@ -314,19 +323,19 @@ func (c *Core) Idle(now time.Time) time.Duration {
 	switch {
 	case !c.liveDue.IsZero():
 		return min(max(0, c.liveDue.Sub(now)), 10*time.Second)
-	case c.online && (c.wantHello || c.holding()):
+	case c.online && (c.wantHello || c.holding(now)):
 		return 250 * time.Millisecond
 	}
 	return 10 * time.Second
 }
 
-// holding reports whether a record is on the card that the cloud has not said it has.
-func (c *Core) holding() bool {
+// holding reports whether a record is on the card that the cloud has not said it has, and that is due to be sent.
+func (c *Core) holding(now time.Time) bool {
 	for _, l := range c.order {
 		if len(l.chunks) > 0 || !l.told && l.state.First < l.state.Next {
 			return true
 		}
-		if _, ok := l.hole(l.state.Next); ok {
+		if _, ok := l.hole(now, l.state.Next); ok {
 			return true
 		}
 	}

@@ -309,7 +309,7 @@ func story(t *testing.T, rng *rand.Rand, steps int) {
 	core.Connected(now, conn)
 	for range 2000 {
 		turn(500 * time.Millisecond)
-		if len(wire) == 0 && !core.holding() {
+		if len(wire) == 0 && !core.holding(now) {
 			break
 		}
 	}
@@ -326,7 +326,7 @@ func story(t *testing.T, rng *rand.Rand, steps int) {
 			}
 		}
 	}
-	require.False(t, core.holding())
+	require.False(t, core.holding(now))
 	require.Zero(t, core.pace.underway())
 }
 

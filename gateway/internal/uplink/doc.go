@@ -26,11 +26,13 @@
 //     that the spool has not made yet.
 //   - What is sent and not acknowledged within 30 s counts as a hole again; so does everything under way when the
 //     connection is lost. Acks may be lost, doubled, late and out of order.
+//   - What a cloud that answers doesn't commit, for it is a fork or poison and kept there in quarantine, is sent again at once, then after
+//     1 min, 2 min and so on to an hour, and at each connect. Nothing else waits for it.
 //   - What the cloud says it has is forgotten at each connect: a cloud that came back older is sent again what
 //     the card still holds. Hello lists what waits and the newest epoch of the kept tail; when the cloud's word
 //     ends below what it once acknowledged, hello is said again with all of the tail, until the cloud has it.
 //   - What the cloud once acknowledged is sent again only after its word on that lane.
-//   - While something is held and no ack came for 30 s, hello is said again, at most every 5 min.
+//   - While something was held for 30 s and no ack came, hello is said again, at most every 5 min.
 //   - A connection on which nothing is heard for 45 s, although something was asked, is given up, and begun anew.
 //   - Frames are of version 1 until the cloud says, on the same connection, that it reads newer ones.
 //   - Bytes are counted at the connection, with what the kernel tells of headers and repetitions. Over the month's budget (Budget)

@@ -8,15 +8,15 @@ import (
 	"yizhan/devices/telemetry"
 )
 
-// hole returns the first seqs below limit that are on the card, not committed and not under way. What the cloud once had
-// counts only when it says that it lacks it.
-func (l *lane) hole(limit uint64) (frame.Range, bool) {
+// hole returns the first seqs below limit that are on the card, not committed, not under way and not refused a while ago. What the
+// cloud once had counts only when it says that it lacks it.
+func (l *lane) hole(now time.Time, limit uint64) (frame.Range, bool) {
 	seq := max(l.state.First, 1)
 	if !l.told {
 		seq = max(seq, l.state.Acked+1)
 	}
 	for seq < limit {
-		if end, ok := l.covered(seq); ok {
+		if end, ok := l.covered(now, seq); ok {
 			seq = end + 1
 			continue
 		}
@@ -31,12 +31,17 @@ func (l *lane) hole(limit uint64) (frame.Range, bool) {
 				to = min(to, ch.From-1)
 			}
 		}
+		for _, r := range l.refused {
+			if r.From > seq {
+				to = min(to, r.From-1)
+			}
+		}
 		return frame.Range{From: seq, To: to}, true
 	}
 	return frame.Range{}, false
 }
 
-func (l *lane) covered(seq uint64) (end uint64, ok bool) {
+func (l *lane) covered(now time.Time, seq uint64) (end uint64, ok bool) {
 	if end, ok = l.committed.end(seq); ok {
 		return end, true
 	}
@@ -46,6 +51,11 @@ func (l *lane) covered(seq uint64) (end uint64, ok bool) {
 	for _, ch := range l.chunks {
 		if ch.From <= seq && seq <= ch.To {
 			return ch.To, true
+		}
+	}
+	for _, r := range l.refused {
+		if r.From <= seq && seq <= r.To && now.Before(r.until) {
+			return r.To, true
 		}
 	}
 	return 0, false
@@ -86,7 +96,7 @@ func (c *Core) sendBacklog(now time.Time, l *lane) (Message, bool) {
 	if c.saves(l) || now.Before(l.retryAt) || !l.told && (c.ackAt.IsZero() || now.Sub(c.helloAt) < tellWait) {
 		return Message{}, false
 	}
-	h, ok := l.hole(limit)
+	h, ok := l.hole(now, limit)
 	most := c.pace.records()
 	want := int(min(h.To-h.From+1, uint64(most), uint64(max(1, c.credit/4)))) // no crumbs
 	if !ok || now.Sub(c.creditAt) >= creditLife || c.tokens < float64(want) || !c.pace.roomBacklog(now) {
@@ -166,6 +176,9 @@ func (c *Core) expire(now time.Time) {
 			}
 			c.pace.gone(&ch)
 			c.count.Resent++
+			if !c.ackAt.Before(ch.sent) {
+				l.refuse(now, ch.Range)
+			}
 			return true
 		})
 	}
