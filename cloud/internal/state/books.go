@@ -146,6 +146,9 @@ func (b *books) readTombstones(ctx context.Context, c conn) error {
 	}, "select epoch, lane, of_epoch, ranges, dropped, reason from tombstones where gateway = $1 order by epoch, lane, seq", b.gateway)
 	for k, rs := range gone {
 		b.gone[k] = merged(rs)
+		if n := len(b.gone[k]); n > 0 { // what went was made
+			b.claim(k, b.gone[k][n-1].To)
+		}
 	}
 	return err
 }

@@ -318,3 +318,16 @@ func TestVoices(t *testing.T) {
 	require.NotNil(t, v.of(frame.Boot{29}))
 	require.Nil(t, v.of(frame.Boot{1}))
 }
+
+// The opening names less than was made, for the card didn't say yet what of the last write it had; what went since is told in a tombstone.
+func TestATombstoneTellsWhatWasMade(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		past := frame.Epoch(0xa11)
+		w.commit(w.arrival(w.lane("van-01", telemetry.Track), record(t, frame.TypeOpening, frame.Opening{Prev: past, Ends: []frame.LaneEnd{{Lane: telemetry.Track, Last: 6}}}),
+			record(t, frame.TypeTombstone, frame.Tombstone{Epoch: past, Ranges: []frame.Range{{From: 1, To: 12}}, Count: 12, Reason: "lane_full"})))
+		l := w.ledger()
+		require.EqualValues(t, 12, l.Produced)
+		require.EqualValues(t, 12, l.Dropped)
+		require.EqualValues(t, 2, l.Newer)
+	})
+}

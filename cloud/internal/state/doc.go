@@ -52,7 +52,7 @@
 //
 // Of each lane of each epoch, produced = committed + spooled + dropped + unexplained:
 //
-//	produced     the highest seq that the board named: next-1 of its hellos, or the end that an opening record gives
+//	produced     the highest seq that the board named: next-1 of its hellos, in a tombstone, or the end that an opening record gives
 //	             the epoch before; the most of all that was ever said, and never a number found in the database
 //	committed    the ranges; a record that arrived although a tombstone names it counts here
 //	dropped      named by a tombstone, whose reasons and counts stand beside
