@@ -83,6 +83,9 @@ type Evidence struct {
 	ID      string            `json:"id"` // stable: the identity of the record it comes from
 	At      time.Time         `json:"at"`
 	TQ      telemetry.Quality `json:"tq"`
+	ErrMS   int64             `json:"te_ms,omitempty"`   // bound of At's error in milliseconds, as tq is known; absent: not stated
+	From    time.Time         `json:"earliest,omitzero"` // where te_ms is stated: it was between these two
+	To      time.Time         `json:"latest,omitzero"`   //
 	Step    string            `json:"step"`              // created, arrived, departed, passed_in, passed_out, aboard, off, left_site, reached_site, scanned, deposited, collected, turned_away
 	Stage   Stage             `json:"stage,omitempty"`   // the stage it led to; empty when it led to none
 	Place   string            `json:"place,omitempty"`   // site/wh, vehicle/v03, locker/lk-qingshi

@@ -1,12 +1,20 @@
 package parcel
 
 import (
+	"time"
+
 	"yizhan/cloud/internal/county"
 )
 
 // Fold tells what the events make of a parcel, and its timeline with what is wrong. Order and repetition of the
 // events make no difference.
 func Fold(facts Facts, events []Event) county.Timeline {
+	t, _ := FoldRides(facts, events)
+	return t
+}
+
+// FoldRides is Fold with the rides of the parcel: what was told otherwise of where its vehicles were then would change it.
+func FoldRides(facts Facts, events []Event) (county.Timeline, []Ride) {
 	f := fold{facts: facts, events: sorted(events), now: county.Parcel{Waybill: facts.Waybill.Canonical(), Stage: county.Created, Since: facts.Created}}
 	f.testify()
 	f.timeline = make([]county.Evidence, 0, len(f.events))
@@ -19,7 +27,7 @@ func Fold(facts Facts, events []Event) county.Timeline {
 		t.Wrong += oneIf(t.Exceptions[i].Ended == nil)
 	}
 	t.Views = county.ViewsOf(t.Stage, t.Direction, t.Wrong > 0)
-	return t
+	return t, f.ridden()
 }
 
 func oneIf(b bool) int {
@@ -48,6 +56,7 @@ type fold struct {
 	lost    *Event
 	held    *Event // what took it away although it is held
 	spells  []spell
+	rides   map[string]*Ride
 }
 
 func (f *fold) out() bool { return f.now.Direction == county.FromVillage }
@@ -58,6 +67,7 @@ func (f *fold) home() bool { return f.facts.Waybill.Plan() == county.WishHome }
 func (f *fold) step(i int) {
 	e := &f.events[i]
 	before := f.now
+	f.ride(e)
 	if f.overruled(i) {
 		f.row(i)
 		return
@@ -105,10 +115,15 @@ func (f *fold) row(i int) *county.Evidence {
 	e := &f.events[i]
 	f.timeline = append(f.timeline, county.Evidence{
 		ID: e.ID, At: e.At, TQ: e.TQ, Step: e.Step, Cell: e.Cell, Device: e.Device, Antenna: e.Antenna, Reads: e.Reads, RSSIDBm: e.RSSIDBm, Via: e.Via,
-		Place: place(e), Actor: e.Actor, Reason: e.Reason, Deposit: e.Deposit, Generation: e.KeyNo,
+		Place: place(e), Actor: e.Actor, Reason: e.Reason, Deposit: e.Deposit, Generation: e.KeyNo, ErrMS: e.ErrMS,
 	})
 	f.of = append(f.of, i)
-	return &f.timeline[len(f.timeline)-1]
+	row := &f.timeline[len(f.timeline)-1]
+	if e.ErrMS > 0 {
+		bound := time.Duration(e.ErrMS) * time.Millisecond
+		row.From, row.To = e.At.Add(-bound), e.At.Add(bound)
+	}
+	return row
 }
 
 func place(e *Event) string {

@@ -1,6 +1,7 @@
 package parcel
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"testing"
@@ -130,4 +131,17 @@ func TestToTheDoor(t *testing.T) {
 		require.Equal(t, c.stage, tl.Stage, name)
 		require.Zero(t, tl.Wrong, name)
 	}
+}
+
+// A step whose time is an interval says between when and when.
+func TestTheIntervalOfAStep(t *testing.T) {
+	e := ev(60, Scanned, Event{Site: "wh"})
+	e.ErrMS, e.TQ = 90_000, "retro"
+	tl := Fold(facts, []Event{e, ev(70, Scanned, Event{Site: "wh"})})
+	require.Equal(t, []any{e.At, int64(90_000), e.At.Add(-90 * time.Second), e.At.Add(90 * time.Second)}, []any{tl.Evidence[0].At, tl.Evidence[0].ErrMS, tl.Evidence[0].From, tl.Evidence[0].To})
+	require.True(t, tl.Evidence[1].From.IsZero())
+	b, err := json.Marshal(tl.Evidence)
+	require.NoError(t, err)
+	require.Contains(t, string(b), `"te_ms":90000,"earliest":"2026-11-21T08:58:30Z","latest":"2026-11-21T09:01:30Z"`)
+	require.Equal(t, 1, strings.Count(string(b), "earliest"))
 }

@@ -190,6 +190,9 @@ func (s *Store) Prune(ctx context.Context) error {
 		if err := pruneNotices(ctx, c, now); err != nil {
 			return err
 		}
+		if err := pruneUndated(ctx, c, now); err != nil {
+			return err
+		}
 		if err := pruneTracks(ctx, c, now); err != nil {
 			return err
 		}

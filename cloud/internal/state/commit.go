@@ -9,6 +9,7 @@ import (
 
 	"yizhan/broker/frame"
 	"yizhan/cloud/internal/county"
+	"yizhan/cloud/internal/parcel"
 	"yizhan/devices/telemetry"
 )
 
@@ -31,6 +32,7 @@ type commit struct {
 	fixes      map[string][]fix
 	climates   map[string][]climate
 	tracks     [][]any
+	undated    [][]any // fixes and climates
 	evidence   map[string]county.Sighting
 	results    []result
 	refused    []county.Refusal
@@ -44,16 +46,17 @@ type commit struct {
 	ended      map[string]bool
 
 	pairs   pairs
-	cells   map[string]bool   // subjects, to be folded again
-	parcels map[string]bool   // waybills, to be folded again
-	items   map[string]bool   // waybills and containers, of which it is to be found again what they were in
-	benches []county.Sighting // scans at packing benches
-	turned  []county.Sighting // what lockers let not in
-	boxes   map[string]bool   // containers, of which something went in or out, or that were counted
-	lockers []string          // that changed
-	vans    map[string]*van   // vehicles that changed, as they are now
-	loads   map[string]bool   // vehicles whose load changed
-	orders  map[string]bool   // commands of which something is new
+	cells   map[string]bool          // subjects, to be folded again
+	parcels map[string]bool          // waybills, to be folded again
+	items   map[string]bool          // waybills and containers, of which it is to be found again what they were in
+	benches []county.Sighting        // scans at packing benches
+	turned  []county.Sighting        // what lockers let not in
+	boxes   map[string]bool          // containers, of which something went in or out, or that were counted
+	lockers []string                 // that changed
+	vans    map[string]*van          // vehicles that changed, as they are now
+	loads   map[string]bool          // vehicles whose load changed
+	rides   map[string][]parcel.Ride // by waybill, of what was folded
+	orders  map[string]bool          // commands of which something is new
 	changes []county.Change
 }
 
@@ -63,7 +66,7 @@ func (s *Store) newCommit(c conn, arrivals []county.Arrival) *commit {
 		s: s, c: c, reg: s.registry.Load(), now: s.opt.Now(), arrivals: arrivals,
 		latest: map[[2]string]*last{}, fixes: map[string][]fix{}, climates: map[string][]climate{}, evidence: map[string]county.Sighting{},
 		pairs: pairs{}, cells: map[string]bool{}, parcels: map[string]bool{}, vans: map[string]*van{}, loads: map[string]bool{},
-		opened: map[string]county.Exception{}, ended: map[string]bool{}, orders: map[string]bool{}, items: map[string]bool{}, boxes: map[string]bool{},
+		rides: map[string][]parcel.Ride{}, opened: map[string]county.Exception{}, ended: map[string]bool{}, orders: map[string]bool{}, items: map[string]bool{}, boxes: map[string]bool{},
 	}
 }
 
@@ -99,7 +102,7 @@ func (s *Store) Commit(ctx context.Context, arrivals []county.Arrival) (verdicts
 // boxes, lockers, parcels, and the archive's counter last.
 func (c *commit) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		c.lockBoards, c.lockLanes, c.readClocks, c.admit,
+		c.lockBoards, c.lockLanes, c.readClocks, c.admit, c.dateUndated,
 		c.putLatest, c.moveVehicles, c.measureBoxes, c.nameDoors, c.putEvidence, c.foldCells, c.foldContents, c.foldParcels, c.answerCommands, c.tellOrders,
 		c.putLedger, c.putBoards, c.gatherChanges, c.putArchive,
 	} {
@@ -216,6 +219,7 @@ func (c *commit) reading(a *county.Arrival, rec *frame.Record, s *county.Sight) 
 	if !d.Future {
 		c.keepLatest(device, a, r, d)
 	}
+	c.putBy(a, rec, r, d)
 	switch r.Kind {
 	case telemetry.KindPosition:
 		if kind, id := cutThing(thing); kind == "vehicle" && !d.Future {

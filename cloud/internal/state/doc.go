@@ -39,6 +39,13 @@
 // told, kept as traces of ten minutes, the last in the row of its thing, those before it in tracks for 60 days. What comes in order
 // reads no more than that row; what comes late reads the traces that it reaches.
 //
+// Of each parcel and vehicle rides say from when until when it matters to the parcel where the vehicle was, as its last fold had it; a change
+// of stays, however late, folds again those whose rides it touches and reads no others. Kept for 60 days after their end.
+//
+// A fix or climate that nothing dates moves nothing and is put by, for 60 days. When a record of its boot that knew the time, a hello of that
+// boot or its neighbours tell when the boot was, the next commit of the gateway takes it as if it had come dated: the tables are
+// the same in any order. What was once dated between its neighbours stays where it is.
+//
 // # Facts
 //
 // What others have to be told is written in the transaction that made it true and numbered there without a gap, under the lock of

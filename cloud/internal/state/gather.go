@@ -36,7 +36,7 @@ func (c *commit) tell(ctx context.Context, rows []parcelRow) ([]county.Timeline,
 	for i := range rows {
 		p := &rows[i]
 		facts := parcel.Facts{Waybill: p.Waybill, Created: p.created, Kind: func(site string) string { return c.reg.siteKind[site] }, Pace: c.s.opt.Pace}
-		out[i] = parcel.Fold(facts, g.events[i])
+		out[i], c.rides[p.Waybill.Waybill] = parcel.FoldRides(facts, g.events[i])
 		out[i].Version = p.Version
 	}
 	return out, nil

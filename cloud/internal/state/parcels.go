@@ -117,6 +117,9 @@ func (c *commit) foldParcels(ctx context.Context) error {
 	if err := c.c.put(ctx, foldsTable, rows); err != nil {
 		return err
 	}
+	if err := c.putRides(ctx); err != nil {
+		return err
+	}
 	return c.putExceptions(ctx)
 }
 

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"yizhan/cloud/internal/county"
@@ -109,9 +108,9 @@ func (c *commit) drive(ctx context.Context, v *van, fixes []fix) (late county.Tr
 	v.open = stays[n-1]
 	switch {
 	case n > 1 || was.From.IsZero():
-		err = c.fenced(ctx, v.id, moment(marks[0].At).Add(-fenceBefore), moment(farAway))
+		err = c.fenced(ctx, v.id, marks[0].At, ms(v.open.To))
 	case c.now.Sub(was.To) > fenceBefore-county.Ahead: // a stay that goes on comes within sight of what was seen a day later
-		err = c.fenced(ctx, v.id, was.To.Add(fenceBefore), v.open.To.Add(fenceBefore))
+		err = c.sighted(ctx, v.id, ms(was.To), ms(v.open.To))
 	}
 	return late, stays[:n-1], err
 }
@@ -190,7 +189,11 @@ func (c *commit) replaceStays(ctx context.Context, v *van, old, now []county.Sta
 	if err := c.c.put(ctx, staysTable, stayRows(fresh)); err != nil {
 		return err
 	}
-	return c.fenced(ctx, v.id, moment(from).Add(-fenceBefore), moment(to).Add(fenceBefore))
+	next, err := c.nextStay(ctx, v, to) // which is left and reached from elsewhere now
+	if err != nil {
+		return err
+	}
+	return c.fenced(ctx, v.id, from-vehicle.Gap.Milliseconds(), next)
 }
 
 // reopen makes the last of stays the open one of the vehicle; where none is left, the last of those that are over.
@@ -226,40 +229,4 @@ func readStays(ctx context.Context, c conn, ids []string, from, to time.Time) (m
 		return err
 	}, "select vehicle, from_ms, to_ms, site from stays where "+w.in("vehicle", "$1")+" and to_ms >= $2 and from_ms <= $3 order by vehicle, from_ms", w.list(ids), ms(from), ms(to))
 	return out, err
-}
-
-// fenced marks the parcels that a change of a vehicle's stays may concern: those aboard, and those that were seen or said to
-// be aboard from..to.
-func (c *commit) fenced(ctx context.Context, id string, from, to time.Time) error {
-	mark := func(scan func(...any) error) error {
-		var waybill string
-		err := scan(&waybill)
-		c.parcels[waybill] = true
-		return err
-	}
-	if err := c.c.each(ctx, mark, "select waybill from parcels where place <> '' and place = $1", "vehicle/"+id); err != nil {
-		return err
-	}
-	var epcs []string
-	seen := map[string]bool{}
-	err := c.c.each(ctx, func(scan func(...any) error) error {
-		var s string
-		err := scan(&s)
-		if waybill, ok := strings.CutPrefix(s, "parcel/"); ok { // a person said so
-			c.parcels[waybill] = true
-		} else if strings.HasPrefix(s, "epc/") && !seen[s] {
-			seen[s] = true
-			epcs = append(epcs, s)
-		} else if !seen[s] {
-			seen[s] = true
-			for _, tag := range c.s.tagsOf(s) {
-				epcs = append(epcs, "epc/"+tag)
-			}
-		}
-		return err
-	}, "select subject from evidence where thing = $1 and at_ms >= $2 and at_ms <= $3 and thing >= 'vehicle/' and thing < 'vehicle0'", "vehicle/"+id, ms(from), ms(to))
-	if err != nil {
-		return err
-	}
-	return c.markTags(ctx, epcs)
 }

@@ -146,6 +146,7 @@ var (
 	contentsTable    = newTable("contents", 3, "container, item, since_ms n, until_ms n", "")
 	parcelsTable     = newTable("parcels", 1, "waybill, epc, site, locker, handling, created_ms n, stage, since_ms n, place, cell n, inferred n, version n, changed_ms n, direction, size, consent, hold n, order_no, recipient b, phone_hash, told, wrong, wish", "")
 	foldsTable       = newChange("parcels", 1, "waybill, stage, since_ms n, place, cell n, inferred n, version n, changed_ms n, told, wrong")
+	ridesTable       = newTable("rides", 2, "waybill, vehicle, first_ms n, until_ms n", "")
 	namesTable       = newTable("names", 3, "kind, name, waybill", "nothing")
 	amendsTable      = newChange("parcels", 1, "waybill, epc, site, locker, handling, size, consent, hold n, version n, changed_ms n, wish")
 	recipientsTable  = newChange("parcels", 1, "waybill, recipient b, phone_hash")

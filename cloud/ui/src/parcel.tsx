@@ -62,7 +62,7 @@ function Row({ e }: { e: Evidence }) {
       <i class="knot" aria-hidden="true" />
       <p class="what"><b>{word("ev_", e.step) === e.step ? word("", e.step) : word("ev_", e.step)}</b> {e.place && <Place place={e.place} cell={e.cell} />}{e.stage && <span class={"stage " + e.stage}>{word("", e.stage)}</span>}</p>
       <p class="who">
-        <time dateTime={e.at} title={e.at}>{clockTime(e.at, now.value, zone.value)}</time>
+        <time dateTime={e.at} title={e.at}>{e.earliest && e.latest && (e.te_ms ?? 0) >= 1000 ? t("between", { a: clockTime(e.earliest, now.value, zone.value), b: clockTime(e.latest, now.value, zone.value) }) : clockTime(e.at, now.value, zone.value)}</time>
         <span class={"tq " + e.tq} title={word("tq_", e.tq)}>{word("tq_", e.tq)}</span>
         {e.device && <span class="mono" title={t("gateway")}>{person ? "☺ " : "⌁ "}{e.device}</span>}
         {e.antenna ? <span>{t("antenna", { n: e.antenna })}</span> : null}

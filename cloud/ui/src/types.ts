@@ -38,7 +38,7 @@ export interface Notice {
   tries?: { channel: string; at: string; outcome?: string }[];
 }
 export interface Evidence {
-  id: string; at: string; tq: Quality; step: string; stage?: Stage; place?: string; cell?: number; device?: string;
+  id: string; at: string; tq: Quality; te_ms?: number; earliest?: string; latest?: string; step: string; stage?: Stage; place?: string; cell?: number; device?: string;
   antenna?: number; reads?: number; rssi_dbm?: number; via?: string;
   confidence?: Confidence; witnesses?: Witness[]; flag?: string; actor?: string; reason?: string;
 }
