@@ -188,6 +188,11 @@ func TestWhereAVanGoesNext(t *testing.T) {
 		went = append(went, st.locker.ID)
 	}
 	require.Equal(t, []string{"lk-qingshi", "lk-baihe", "lk-beixi", "lk-yuntai"}, went)
+
+	again, err := NewStory(s.Config)
+	require.NoError(t, err)
+	require.True(t, again.fleet[2].out)
+	require.Equal(t, "lk-qingshi", again.fleet[2].heading.locker.ID, "an errand goes on after a restart")
 }
 
 // A guest's parcel that goes where a van usually goes is its errand before any other; else the oldest is.
