@@ -83,7 +83,7 @@ bench-parcel: deps ## parcel events a second on Postgres, beside raw COPY; queri
 	go build -trimpath -o bin/bench-parcel ./cloud/bench-parcel
 	bin/bench-parcel -query 1000000
 
-bench-notice: ## door closed to message in its provider's hands, key to pulse with and without a link: real programs, 200 parcels (PARCELS)
+bench-notice: ## door closed to message in its provider's hands, key to pulse with and without a link: real programs, 200 parcels (PARCELS) on SQLite and Postgres, 15 min
 	go test -run '^$$' -bench Notice -benchtime $(or $(PARCELS),200)x -timeout 60m ./firmware-sim
 
 mutate: deps ui ## breaks each mechanism of the promises and tells which test notices

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -93,12 +90,19 @@ func (f figures) String() string {
 // From a door that is shut on a parcel to the message in its provider's hands, and from the last key to the pulse with and without a link: real programs,
 // in real time, b.N parcels through one locker.
 func BenchmarkNotice(b *testing.B) {
-	const board = "lk-qingshi-1"
-	if b.N == 1 {
-		return // how the testing package feels its way
+	for name, state := range map[string]func(testing.TB) string{"sqlite": func(testing.TB) string { return "" }, "postgres": postgres} {
+		b.Run(name, func(b *testing.B) {
+			if b.N > 1 { // with one the testing package feels its way
+				benchNotice(b, name, state(b))
+			}
+		})
 	}
+}
+
+func benchNotice(b *testing.B, name, state string) {
+	const board = "lk-qingshi-1"
 	sms := newProvider(b)
-	o := options{speed: 1, seed: 3, boards: "wh-1," + board, state: os.Getenv("YIZHAN_STATE")}
+	o := options{speed: 1, seed: 3, boards: "wh-1," + board, state: state}
 	p := play(b, o, func(s *site) { s.provider = sms.channel() })
 	waybills := make([]string, b.N)
 	for i := range waybills {
@@ -142,8 +146,7 @@ func BenchmarkNotice(b *testing.B) {
 		connected(2)
 	}
 	require.Zero(b, sms.twice, "messages that came twice")
-	kind, _, _ := strings.Cut(cmp.Or(o.state, "sqlite:"), ":")
-	b.Logf("state in %s, %d parcels\n  door closed to message handed over:  %v\n  last key to pulse, with a link:      %v\n  last key to pulse, the cable cut:    %v", kind, b.N, closed, near, far)
+	b.Logf("state in %s, %d parcels\n  door closed to message handed over:  %v\n  last key to pulse, with a link:      %v\n  last key to pulse, the cable cut:    %v", name, b.N, closed, near, far)
 	b.ReportMetric(0, "ns/op") // of no meaning here
 }
 

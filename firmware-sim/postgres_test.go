@@ -16,7 +16,7 @@ import (
 )
 
 // postgres runs a server of the test's own and returns its URL.
-func postgres(t *testing.T) string {
+func postgres(t testing.TB) string {
 	t.Helper()
 	bins, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 	require.NoError(t, err)

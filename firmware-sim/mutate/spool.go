@@ -12,7 +12,7 @@ const (
 	fullTests    = spoolTests + " ^(TestFullDropsOldestMayThinAndRefusesMustKeep|TestNoSpaceDropsMayThinAndThenRefuses|TestTheReserveGoesOnWhenOthersFillTheCard)$"
 )
 
-var mutations = slices.Concat(spoolMutations, roomMutations, wireMutations, cabinetMutations, cloudMutations, parcelMutations)
+var mutations = slices.Concat(spoolMutations, roomMutations, wireMutations, cabinetMutations, doorMutations, cloudMutations, parcelMutations)
 
 // spoolMutations break what keeps a record on the card.
 var spoolMutations = []mutation{

@@ -111,6 +111,7 @@ func TestWhatDoorsDidComesInAnyOrder(t *testing.T) {
 			require.Equal(t, "accepted pulse_sent wrong_door jammed not_opened", steps(all[1]))
 			require.Equal(t, "accepted pulse_sent opened closed emptied", steps(all[2]))
 			require.Equal(t, 6, all[1].Door[2].Cell)
+			require.Equal(t, at(9), all[2].Door[3].At, "no other gateway's door")
 			require.Equal(t, at(9), all[2].Door[4].At)
 			require.Equal(t, telemetry.NTP, all[2].Door[4].TQ)
 			require.Positive(t, all[2].Version)

@@ -115,6 +115,7 @@ func TestWhatADoorDid(t *testing.T) {
 		"opened and emptied":         {"closed7@0 A7@1 p:A@1 opened7@2 done:A@2 emptied7@9", "A:accepted7 A:pulse_sent7 A:opened7 A:emptied7"},
 		"looked at":                  {"A7@1 p:A@1 opened7@2 done:A@2 closed7@3600", "A:accepted7 A:pulse_sent7 A:opened7 A:closed7"},
 		"the sensor speaks later":    {"A7@1 p:A@1 opened7@2 closed7@9 emptied7@11 t@20 deposited7@21", "A:accepted7 A:pulse_sent7 A:opened7 A:closed7 A:emptied7"},
+		"opened again at once":       {"A7@1 p:A@1 opened7@2 closed7@4 opened7@6", "A:accepted7 A:pulse_sent7 A:opened7 A:closed7"},
 		"somebody comes later":       {"A7@1 p:A@1 opened7@2 closed7@9 t@20 forced7@21 closed7@22", "A:accepted7 A:pulse_sent7 A:opened7 A:closed7"},
 		"the locker is first to say": {"A7@1 opened7@1 done:A@2", "A:accepted7 A:opened7 A:pulse_sent7"},
 		"stuck":                      {"closed7@0 A7@1 p:A@1 jammed7@4 unknown:A@4 t@30 t@31 t@50", "A:accepted7 A:pulse_sent7 A:jammed7 A:not_opened7(30)"},
