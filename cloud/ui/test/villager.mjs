@@ -36,6 +36,7 @@ for (const locale of ["zh-CN", "en-GB"]) {
   await page.screenshot({ path: join(folder, `kept-${locale}.png`), fullPage: true });
 
   await page.getByRole("link", { name: zh ? "让家人代取" : "Let somebody else collect it" }).click();
+  await page.locator(".code").nth(1).waitFor();
   assert.equal(await page.locator(".code").count(), 2, "a code for the family");
   await page.getByRole("button", { name: zh ? "柜门打不开" : "The door doesn't open" }).click();
   await page.getByRole("status").waitFor();
