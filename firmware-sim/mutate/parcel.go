@@ -21,7 +21,7 @@ var parcelMutations = []mutation{
 	{"1", "facts go before all followers have them", "cloud/internal/state/facts.go",
 		"(select min(value) from counters where name = 'facts' or name like 'follower %')", "(select min(value) from counters where name = 'facts')", []string{factTests, stateTests}},
 	{"1", "a step that is not so any more is not taken back", "cloud/internal/state/told.go",
-		"		if !standing[name] && !e.gone {", "		if !standing[name] && !e.gone && name == \"\" {", []string{factTests, stateTests}},
+		"		if e := &t[i]; !e.stands && !e.gone {", "		if e := &t[i]; !e.stands && !e.gone && e.name == \"\" {", []string{factTests, stateTests}},
 
 	{"1", "a message goes out without its intent", "cloud/internal/notify/worker.go",
 		"		ok, used, err := w.store.IntendNotice(ctx, &try, quotas)\n", "		ok, used, err := true, \"\", error(nil)\n", []string{sendTests, noticeTests}},
