@@ -78,7 +78,7 @@
 // aside what can't be read, and needs one read a sealed segment: its time and memory grow with the
 // number of segments (about 100 bytes each), not with the records in them. A process that was killed may have left its last write
 // in the kernel's memory only, so an unsealed segment is synced before it counts: where the card refuses that, the records of the
-// last write are neither told of nor let go, and they are written and synced again every 10 s.
+// last write are neither told of nor let go, and they are written and synced again every 10 s; so are all of a file that it doesn't open.
 //
 // # Kept tail
 //

@@ -11,50 +11,26 @@ const settleEvery = 10 * time.Second
 
 // settleEnds finds where the segments without a footer end, cuts them there and seals them.
 func (r *recovery) settleEnds() {
-	for i, g := range r.segs {
+	for _, g := range r.segs {
 		if g.sealed {
 			continue
 		}
-		if err := r.settleEnd(g, r.behind(i)); err != nil {
+		if err := r.settleEnd(g); err != nil {
 			r.log.Warn("segment not sealed", "err", err, "path", segmentName(g.log, g.num))
 		}
 	}
 }
 
-// behind returns the next segment of the same log and epoch.
-func (r *recovery) behind(i int) *segment {
-	for _, g := range r.segs[i+1:] {
-		if g.log == r.segs[i].log {
-			if g.epoch == r.segs[i].epoch {
-				return g
-			}
-			return nil
-		}
-	}
-	return nil
-}
-
 // settleEnd seals g behind its last record. Where the card refuses that, the records of the last write don't count yet: a process that
-// was killed may have left them in the kernel's memory only.
-func (r *recovery) settleEnd(g, behind *segment) error {
-	f, err := r.fs.Open(r.path(segmentName(g.log, g.num)))
+// was killed may have left them in the kernel's memory only. Where it can't even be opened, none counts yet.
+func (r *recovery) settleEnd(g *segment) error {
+	f, h, err := r.openEnd(g)
 	if err != nil {
+		g.unsure = true
 		return err
 	}
 	defer f.Close()
-	var b [headerSize]byte
-	fill(f, b[:], 0)
-	h, ok := decodeHeader(b[:])
-	if !ok {
-		return errRecord
-	}
-	t := r.scan(f, g, &h)
-	if behind != nil { // and what is before it was synced before it was made
-		for slot := range t.next {
-			t.next[slot] = min(t.next[slot], max(behind.first[slot], g.first[slot]))
-		}
-		t.known = t.ended
-	}
+	t := r.endOf(f, g, &h)
 	for slot := range t.next {
 		for _, lost := range t.lost[slot] {
 			lost.To = min(lost.To, t.next[slot]-1)
@@ -74,10 +50,55 @@ func (r *recovery) settleEnd(g, behind *segment) error {
 	return err
 }
 
+// openEnd opens a segment without a footer and reads its header.
+func (s *Spool) openEnd(g *segment) (File, header, error) {
+	f, err := s.fs.Open(s.path(segmentName(g.log, g.num)))
+	if err != nil {
+		return nil, header{}, err
+	}
+	var b [headerSize]byte
+	fill(f, b[:], 0)
+	h, ok := decodeHeader(b[:])
+	if !ok {
+		f.Close()
+		return nil, header{}, errRecord
+	}
+	return f, h, nil
+}
+
+// endOf finds the end of g, which the first record of the segment behind it bounds.
+func (s *Spool) endOf(f File, g *segment, h *header) tail {
+	t := s.scan(f, g, h)
+	if behind := s.behind(g); behind != nil { // what is before it was synced before it was made
+		for slot := range t.next {
+			t.next[slot] = min(t.next[slot], max(behind.first[slot], g.first[slot]))
+		}
+		t.known = t.ended
+	}
+	return t
+}
+
+// behind returns the next segment of the same log and epoch.
+func (s *Spool) behind(g *segment) *segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.segs {
+		if o.log == g.log && o.num > g.num {
+			if o.epoch == g.epoch {
+				return o
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
 // sealEnd makes t the end of g, a segment without a footer: its bytes from from on are written again.
 func (s *Spool) sealEnd(f File, g *segment, h *header, t *tail, from int64) error {
 	end := make([]byte, t.end-from, t.end-from+footerSize)
-	fill(f, end, from)
+	if n, err := f.ReadAt(end, from); n < len(end) {
+		return err
+	}
 	ft := footer{header: *h, next: t.next, end: t.end}
 	if err := f.Truncate(t.end); err != nil {
 		return err
@@ -131,30 +152,35 @@ func (s *Spool) unsure() (out []*segment) {
 // resettleEnd writes the last records of g again, for the sync that failed may have made the kernel forget that they aren't on the
 // card, and counts them.
 func (s *Spool) resettleEnd(g *segment) error {
-	f, err := s.fs.Open(s.path(segmentName(g.log, g.num)))
+	f, h, err := s.openEnd(g)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	var b [headerSize]byte
-	fill(f, b[:], 0)
-	h, ok := decodeHeader(b[:])
-	if !ok {
-		return errRecord
-	}
 	size, err := f.Size()
 	if err != nil {
 		return err
 	}
 	whole := *g // as it is on the card now
 	whole.size = size
-	t := s.scan(f, &whole, &h)
-	if err := s.sealEnd(f, &whole, &h, &t, g.end); err != nil {
+	t := s.endOf(f, &whole, &h)
+	if t.end > headerSize {
+		err = s.sealEnd(f, &whole, &h, &t, g.end)
+	}
+	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.ended, g.size, g.sealed, g.unsure = t.ended, whole.size, true, false
+	for slot, lane := range logLanes[g.log] {
+		for _, lost := range t.lost[slot] {
+			lost.To = min(lost.To, t.next[slot]-1)
+			if ts, ok := s.markLost(laneKey{g.epoch, lane}, lost); ok {
+				s.say(lane, frame.TypeTombstone, ts)
+			}
+		}
+	}
+	g.ended, g.size, g.sealed, g.unsure = t.ended, whole.size, whole.sealed, false
 	return nil
 }
 

@@ -1,7 +1,9 @@
 package spool_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,4 +125,49 @@ func TestWhatASyncLostIsWrittenAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"1", "2"}, readings(rs))
 	require.Zero(t, s.Counters()["damaged"])
+}
+
+// One read of a card fails, once, whichever it is: what was acknowledged is there, now or after the next opening, or told as lost; and where the file's
+// end couldn't be read, it is there.
+func TestAReadThatFailsOnceLosesNothing(t *testing.T) {
+	made := func() *spooltest.FS {
+		fs := spooltest.New()
+		s := open(t, fs, spool.Options{})
+		for i := range 3 {
+			put(t, s, telemetry.Custody, fmt.Sprint(i))
+			put(t, s, telemetry.Track, fmt.Sprint(i))
+		}
+		fs.Kill()
+		return fs
+	}
+	for at := 0; ; at++ {
+		fs, n := made(), 0
+		fs.SetReadFault(func(name string) error {
+			if n++; n == at+1 && !strings.HasSuffix(name, "cursor") {
+				return unix.EIO
+			}
+			return nil
+		})
+		c := &clock{}
+		s := open(t, fs, spool.Options{Clock: c, Rand: seeded(2)})
+		if n <= at {
+			require.Greater(t, at, 10)
+			return
+		}
+		fs.SetReadFault(nil)
+		for range 3 {
+			c.pass(time.Hour)
+			s.Step()
+		}
+		told := s.Counters()["set_aside"] + s.Counters()["damaged"]
+		fs.Kill()
+		s = open(t, fs, spool.Options{Rand: seeded(3)})
+		s.Step()
+		for _, lane := range []telemetry.Lane{telemetry.Custody, telemetry.Track} {
+			if told == 0 {
+				require.Equal(t, []string{"0", "1", "2"}, readings(all(t, s, lane, 9)), "read %d", at)
+			}
+		}
+		require.LessOrEqual(t, told, uint64(3), "read %d", at)
+	}
 }

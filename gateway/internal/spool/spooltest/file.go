@@ -37,6 +37,11 @@ func (f *file) ReadAt(b []byte, off int64) (int, error) {
 	if f.fs.crashed {
 		return 0, ErrCrashed
 	}
+	if f.fs.readFault != nil {
+		if err := f.fs.readFault(f.name); err != nil {
+			return 0, err
+		}
+	}
 	f.fs.reads++
 	f.fs.readBytes += len(b)
 	if off >= int64(len(f.node.cache)) {

@@ -45,6 +45,7 @@ type FS struct {
 	fault               func(Op) error
 	reads, readBytes    int
 	read                func(name string)
+	readFault           func(name string) error
 	lie                 func(Op) bool
 }
 
@@ -102,6 +103,13 @@ func (f *FS) SetRead(read func(name string)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.read = read
+}
+
+// SetReadFault has every opening and reading of a file ask fault first; an error of it is the operation's.
+func (f *FS) SetReadFault(fault func(name string) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.readFault = fault
 }
 
 // Reads returns how often files were read so far, and how many bytes were asked for.
@@ -319,6 +327,11 @@ func (f *FS) Open(name string) (spool.File, error) {
 	i := f.now[name]
 	if i == nil {
 		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	}
+	if f.readFault != nil {
+		if err := f.readFault(name); err != nil {
+			return nil, err
+		}
 	}
 	return &file{fs: f, name: name, node: i}, nil
 }
