@@ -5,22 +5,28 @@ import { ago, clockTime, name, t, word, type Key } from "./i18n";
 import { ParcelShape } from "./icons";
 import { Fact, Head } from "./detail";
 import { about, placeName, select, timeline, zone } from "./store";
-import type { Evidence, Kind, Stage } from "./types";
+import type { Evidence, Kind, Stage, Timeline } from "./types";
 
-const way: Stage[] = ["created", "at_warehouse", "loaded", "in_transit", "at_outlet", "in_locker", "picked_up"];
-const like: Partial<Record<Stage, Stage>> = { sorted: "at_warehouse", out_for_delivery: "at_outlet", signed_for: "picked_up", completed: "picked_up", returned: "picked_up", lost_closed: "picked_up" };
+const ends: Stage[] = ["picked_up", "signed_for", "completed", "returned", "lost_closed"];
+
+/** The way of a parcel in seven steps: through a locker or to the door, to the end that it has. */
+function wayOf(p: Timeline): Stage[] {
+  const home = p.wish === "home" || p.stage === "out_for_delivery" || p.evidence.some((e) => e.stage === "out_for_delivery");
+  return ["created", "at_warehouse", "loaded", "in_transit", "at_outlet", home ? "out_for_delivery" : "in_locker", ends.includes(p.stage) ? p.stage : home ? "signed_for" : "picked_up"];
+}
 
 export function ParcelDetail({ id }: { id: string }) {
   const p = timeline.value;
   if (p === "missing") return <Head icon={null} title={<span class="mono">{id}</span>} sub={t("notFound")} />;
   if (!p) return <Head icon={null} title={<span class="mono">{id}</span>} sub={t("loading")} />;
-  const at = way.indexOf(like[p.stage] ?? p.stage);
+  const way = wayOf(p);
+  const at = way.indexOf(p.stage === "sorted" ? "at_warehouse" : p.stage);
   const rows = [...p.evidence].reverse();
   const handling: Record<string, Key> = { ambient: "ambient", chilled: "chilled", frozen: "frozen", fragile: "fragile" };
   return (
     <>
       <Head icon={<ParcelShape done={at >= way.length - 1} size={32} />} title={<span class="mono">{p.waybill}</span>}
-        sub={<><b class={"stage " + p.stage}>{word("", p.stage)}</b> · <Place place={p.place} cell={p.cell} /> · {ago(ageOf(p.since, now.value))}{p.inferred && <em> · {t("inferred")}</em>}</>} />
+        sub={<><b class={"stage " + p.stage}>{word("", p.stage)}</b>{p.place && <> · <Place place={p.place} cell={p.cell} /></>} · {ago(ageOf(p.since, now.value))}{p.inferred && <em> · {t("inferred")}</em>}</>} />
       <ol class="way" aria-label={t("timeline")}>
         {way.map((s, i) => <li key={s} class={i < at ? "past" : i === at ? "here" : ""} aria-current={i === at ? "step" : undefined}><i /><span>{word("", s)}</span></li>)}
       </ol>
@@ -48,8 +54,7 @@ export function ParcelDetail({ id }: { id: string }) {
   );
 }
 
-function Place({ place, cell }: { place: string | undefined; cell?: number }) {
-  if (!place) return <>–</>;
+function Place({ place, cell }: { place: string; cell?: number }) {
   const [kind, id = ""] = place.split("/");
   const text = <>{name(placeName(place))}{cell ? " " + t("cell", { n: cell }) : ""}</>;
   return kind === "vehicle" || kind === "locker" ? <button class="link" onClick={() => select({ kind: kind as Kind, id })}>{text}</button> : text;
