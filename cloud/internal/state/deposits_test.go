@@ -221,6 +221,14 @@ func TestADepositHasTheCabinetsName(t *testing.T) {
 		require.Len(t, all, 1)
 		require.Equal(t, "d-0011223344556677", all[0].ID)
 		require.Equal(t, until, all[0].Until)
+
+		again := &county.StepTold{Waybill: "YZ-000001", Deposit: all[0].ID, Row: county.Evidence{ID: "late", Place: "locker/lk-a", Cell: 3, At: at(439)}}
+		require.NoError(t, w.Update(t.Context(), func(tx Tx) error { return tx.putDeposit(t.Context(), again, false) }))
+		kept, ok, err := w.Deposit(t.Context(), all[0].ID)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, at(439), kept.Since, "its evidence says when it was put in")
+		require.Equal(t, until, kept.Until, "and what was promised stays")
 	})
 }
 
