@@ -40,3 +40,18 @@ func TestOwnTimeKeepsItsBound(t *testing.T) {
 	r := telemetry.Reading{Kind: telemetry.KindScan, At: time.Unix(1_800_000_000, 0), TQ: telemetry.RTC, ErrMS: 700}
 	require.Equal(t, int64(700), Date(&r, &frame.Record{}, r.At, Clock{}).ErrMS)
 }
+
+// Two minutes is what clocks may differ; a time further ahead is a clock's that is wrong, and the record's own says better.
+func TestATimeFromTheFutureIsNotBelieved(t *testing.T) {
+	received := time.Unix(1_800_000_000, 0).UTC()
+	for ahead, believed := range map[time.Duration]bool{-time.Hour: true, 110 * time.Second: true, 3 * time.Minute: false, 100 * 24 * time.Hour: false} {
+		r := telemetry.Reading{Kind: telemetry.KindScan, At: received.Add(ahead), TQ: telemetry.NTP}
+		d := Date(&r, &frame.Record{WallMS: received.Add(-time.Second).UnixMilli(), Quality: telemetry.Cloud}, received, Clock{})
+		require.Equal(t, !believed, d.Future, ahead)
+		if believed {
+			require.Equal(t, r.At, d.At, ahead)
+		} else {
+			require.Equal(t, Dated{At: received.Add(-time.Second), TQ: telemetry.Cloud, Future: true}, d, ahead)
+		}
+	}
+}
