@@ -47,7 +47,8 @@
 // entries linger for at most Options.Linger, ended early by a must-keep entry, by 64 KiB or by Flush. Seqs are
 // given when a batch is written, so entries that failed leave no gap.
 //
-// A file whose write or sync failed is never written or synced again: it is sealed as it is, a new segment is made,
+// A live file whose write or sync failed is never written or synced again (one that an opening found is, with its last records: see Open
+// below): it is left as it is, a new segment is made,
 // and the batch is written there; when that fails too its entries fail, and so does what they acknowledge. The next
 // batch tries again.
 //
